@@ -1,0 +1,6 @@
+//go:build unix
+
+package config
+
+// root goes before the absolute paths of test files.
+const root = ""

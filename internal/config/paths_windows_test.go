@@ -1,0 +1,4 @@
+package config
+
+// root goes before the absolute paths of test files.
+const root = "C:"
