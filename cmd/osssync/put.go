@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/osssync/osssync/internal/upload"
+)
+
+const putLong = `Upload one file, or standard input of any length for "-". A key that ends in
+"/" gets the file's name. Done means that the server's CRC-64 equals the one of
+the bytes read.`
+
+// A putCommand uploads one file or standard input.
+type putCommand struct {
+	app         *app
+	contentType string
+	class       string
+}
+
+func (a *app) putCommand() *cobra.Command {
+	c := &putCommand{app: a}
+	cmd := &cobra.Command{
+		Use:   "put FILE|- oss://BUCKET/KEY",
+		Short: a.tr("Upload one file or standard input"),
+		Long:  a.tr(putLong),
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.run(cmd.Context(), args[0], args[1])
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.contentType, "content-type", "", a.tr("content type; by default from the key's extension"))
+	f.StringVar(&c.class, "storage-class", "", a.tr("storage class; by default the bucket's"))
+	return cmd
+}
+
+func (c *putCommand) run(ctx context.Context, file, dst string) error {
+	url, err := parseURL(dst)
+	if err != nil {
+		return err
+	}
+	if url.key == "" || strings.HasSuffix(url.key, "/") {
+		if file == "-" {
+			return usageErrorf("%s: the key is missing", dst)
+		}
+		url.key = path.Join(url.key, filepath.Base(file))
+	}
+	src, size, check, err := c.open(file)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	s, err := c.app.session(true)
+	if err != nil {
+		return err
+	}
+	b, err := s.bucket(ctx, url.bucket)
+	if err != nil {
+		return err
+	}
+	bar := c.app.progress(file, size)
+	defer bar.close()
+	stored, err := upload.Send(ctx, b, url.key, bar.reader(src), upload.SendOptions{
+		Header: upload.Header{ContentType: c.contentType, StorageClass: c.class},
+		Size:   size,
+		Check:  check,
+	})
+	bar.close()
+	if err != nil {
+		return fmt.Errorf("put %s: %w", file, err)
+	}
+	_, err = fmt.Fprintf(c.app.stdout, "%s %d crc64=%d\n", url, stored.Size, stored.CRC64)
+	return err
+}
+
+// open opens what is to be sent. The check it returns fails when the file is
+// not what it was when it was opened; it is asked before the object is made.
+func (c *putCommand) open(name string) (src io.ReadCloser, size int64, check func() error, err error) {
+	if name == "-" {
+		return io.NopCloser(c.app.stdin), -1, nil, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, 0, nil, &commandError{exitFailed, fmt.Errorf("put: %w", err), ""}
+	}
+	before, err := f.Stat()
+	if err == nil && !before.Mode().IsRegular() {
+		err = upload.ErrNotRegular
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, nil, fmt.Errorf("put %s: %w", name, err)
+	}
+	check = func() error {
+		after, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		if after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) {
+			return upload.ErrChanged
+		}
+		return nil
+	}
+	return f, before.Size(), check, nil
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/osssync/osssync/internal/plan"
+	"github.com/osssync/osssync/internal/upload"
+)
+
+// A syncLine is a line of sync --json about one path.
+type syncLine struct {
+	Action string `json:"action"`
+	Job    string `json:"job"`
+	Path   string `json:"path"`
+	Key    string `json:"key"`
+	Bytes  int64  `json:"bytes"`
+	Reason string `json:"reason"`
+	Error  string `json:"error"`
+}
+
+// A syncTotals is the last line of sync --json.
+type syncTotals struct {
+	Uploaded int64   `json:"uploaded"`
+	Copied   int64   `json:"copied"`
+	Deleted  int64   `json:"deleted"`
+	Skipped  int64   `json:"skipped"`
+	Failed   int64   `json:"failed"`
+	Bytes    int64   `json:"bytes"`
+	Requests int64   `json:"requests"`
+	Seconds  float64 `json:"seconds"`
+}
+
+// A syncOutput turns the outcomes of a pass into lines, a bar and totals. Its
+// methods may be called concurrently.
+type syncOutput struct {
+	app    *app
+	json   bool
+	dryRun bool
+	begun  time.Time
+
+	mu       sync.Mutex
+	out      *bufio.Writer
+	bar      *progress
+	totals   syncTotals
+	firstErr error // of a file that failed for good
+	held     error // why deletions are held
+}
+
+func newSyncOutput(a *app, asJSON, dryRun bool) *syncOutput {
+	o := &syncOutput{app: a, json: asJSON, dryRun: dryRun, begun: time.Now(), out: bufio.NewWriter(a.stdout)}
+	if !dryRun && isTerminal(a.stderr) {
+		o.bar = a.progress("uploaded", 0)
+	}
+	return o
+}
+
+// event takes one outcome.
+func (o *syncOutput) event(e plan.Event) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var hold *plan.HoldError
+	switch {
+	case errors.As(e.Err, &hold):
+		o.held = hold
+		fmt.Fprintf(o.app.stderr, "osssync: sync %s: %s\n", e.Job, printable(hold.Error()))
+		return
+	case e.Err != nil && !e.Final:
+		return // it will be tried again
+	case e.Err != nil && e.Path == "":
+		o.firstErr = errors.Join(o.firstErr, e.Err)
+		o.totals.Failed++
+	case e.Err != nil:
+		if o.firstErr == nil {
+			o.firstErr = e.Err
+		}
+		o.totals.Failed++
+	default:
+		o.count(e)
+	}
+	o.line(e)
+}
+
+func (o *syncOutput) count(e plan.Event) {
+	switch e.Action {
+	case upload.Upload:
+		o.totals.Uploaded++
+		o.totals.Bytes += e.Bytes
+		o.bar.done(e.Bytes)
+		if o.dryRun {
+			o.totals.Requests += upload.Requests(e.Bytes)
+		}
+	case upload.Copy:
+		o.totals.Copied++
+	case upload.Delete, upload.Trash:
+		o.totals.Deleted++
+	default:
+		o.totals.Skipped++
+		return
+	}
+	if o.dryRun && e.Action != upload.Upload {
+		o.totals.Requests++
+	}
+}
+
+// names are the words of the JSON lines. What changes nothing in the bucket is
+// a skip there.
+var names = map[upload.Action]string{
+	upload.Skip:   "skip",
+	upload.Upload: "upload",
+	upload.Touch:  "skip",
+	upload.Copy:   "copy",
+	upload.Delete: "delete",
+	upload.Trash:  "trash",
+	upload.Forget: "skip",
+}
+
+func (o *syncOutput) line(e plan.Event) {
+	l := syncLine{Action: names[e.Action], Job: e.Job, Path: e.Path, Key: e.Key, Bytes: e.Bytes, Reason: e.Reason}
+	if e.Err != nil {
+		l.Action, l.Error = "fail", e.Err.Error()
+	}
+	switch {
+	case o.json:
+		// The bytes of a name that is no UTF-8 are replaced; the error says so.
+		_ = json.NewEncoder(o.out).Encode(l)
+	case l.Action == "fail":
+		fmt.Fprintf(o.app.stderr, "osssync: %s %s: %s\n", e.Job, printable(e.Path), printable(l.Error))
+	case l.Action == "skip":
+	case o.dryRun:
+		fmt.Fprintf(o.out, "%-6s %s -> %s (%s)\n", l.Action, printable(l.Path), printable(l.Key), l.Reason)
+	case o.bar == nil:
+		fmt.Fprintf(o.out, "%-6s %s -> %s\n", l.Action, printable(l.Path), printable(l.Key))
+	}
+	if o.bar == nil && o.out.Buffered() > 1<<15 {
+		o.out.Flush()
+	}
+}
+
+// finish prints the totals.
+func (o *syncOutput) finish(requests int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.bar.close()
+	if !o.dryRun {
+		o.totals.Requests = requests
+	}
+	o.totals.Seconds = time.Since(o.begun).Seconds()
+	t := o.totals
+	if o.json {
+		_ = json.NewEncoder(o.out).Encode(map[string]syncTotals{"summary": t})
+	} else {
+		verb := "done"
+		if o.dryRun {
+			verb = "planned"
+		}
+		fmt.Fprintf(o.out, "%s: %d uploaded (%s), %d copied, %d deleted, %d unchanged, %d failed; %d requests, %.1f s\n",
+			verb, t.Uploaded, humanize.IBytes(uint64(t.Bytes)), t.Copied, t.Deleted, t.Skipped, t.Failed, t.Requests, t.Seconds)
+	}
+	o.out.Flush()
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/osssync/osssync/internal/bucket"
+	"github.com/osssync/osssync/internal/config"
+	"github.com/osssync/osssync/internal/creds"
+	"github.com/osssync/osssync/internal/upload"
+)
+
+// burst is the most that the limit on bandwidth lets through at once, bytes.
+const burst = 64 << 10
+
+// A session is what every command that talks to OSS shares: the configuration
+// and the role's credential.
+type session struct {
+	config *config.Config
+	log    *slog.Logger
+	creds  *creds.Provider
+	pace   *rate.Limiter // of all bodies
+
+	mu      sync.Mutex
+	buckets map[string]*bucket.Bucket
+}
+
+// session reads the configuration and prepares the credential provider. It
+// asks nothing of the network yet. With optional, a missing configuration file
+// means the defaults.
+func (a *app) session(optional bool) (*session, error) {
+	c, err := a.load(optional)
+	if err != nil {
+		return nil, err
+	}
+	log, err := a.logger(c)
+	if err != nil {
+		return nil, err
+	}
+	return newSession(c, log), nil
+}
+
+func newSession(c *config.Config, log *slog.Logger) *session {
+	s := &session{config: c, log: log, pace: rate.NewLimiter(rate.Inf, burst), buckets: map[string]*bucket.Bucket{}}
+	role := c.Credentials.Role
+	if role == "" {
+		role = os.Getenv("ALIBABA_CLOUD_ECS_METADATA")
+	}
+	chain := c.Credentials
+	s.creds = creds.New(creds.Options{
+		Endpoint: c.Credentials.MetadataEndpoint,
+		Role:     role,
+		CacheDir: cacheDir(c),
+		Disabled: strings.EqualFold(os.Getenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED"), "true"),
+		AssumeRole: creds.AssumeRole{
+			ARN:         chain.AssumeRoleARN,
+			SessionName: chain.SessionName,
+			ExternalID:  chain.ExternalID,
+			Policy:      chain.SessionPolicy,
+			Duration:    time.Duration(chain.SessionDuration),
+			Endpoint:    chain.STSEndpoint,
+		},
+		Logger: log,
+	})
+	return s
+}
+
+// cacheDir returns where the STS token is kept: with the agent's state where
+// that is ours, else in the user's own cache directory, for a one-shot of
+// another user must neither read the agent's token nor write into its state.
+func cacheDir(c *config.Config) string {
+	if !c.Credentials.Cache {
+		return ""
+	}
+	if ownedByUs(c.StateDir()) {
+		return filepath.Join(c.StateDir(), "credentials")
+	}
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "" // no home: do without a cache
+	}
+	return filepath.Join(base, "osssync", "credentials")
+}
+
+// bucket returns the client of one bucket, "" for the calls that concern none.
+// Region and endpoint are the configuration's, else this instance's.
+func (s *session) bucket(ctx context.Context, name string) (*bucket.Bucket, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.buckets[name]; b != nil {
+		return b, nil
+	}
+	region := s.config.OSS.Region
+	if region == "" {
+		id, err := s.creds.Identity(ctx)
+		if err != nil {
+			return nil, err
+		}
+		region = id.Region
+	}
+	b, err := bucket.New(bucket.Options{
+		Name:        name,
+		Region:      region,
+		Endpoint:    s.config.OSS.Endpoint,
+		PathStyle:   s.config.OSS.PathStyle,
+		AllowHTTP:   s.config.OSS.AllowHTTP,
+		Credentials: s.creds,
+		MaxConns:    s.config.Agent.MaxUploads,
+		Limiter:     s.pace,
+		UserAgent:   "osssync/" + version,
+		Logger:      s.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.buckets[name] = b
+	return b, nil
+}
+
+// uploadBucket is bucket for the agent.
+func (s *session) uploadBucket(ctx context.Context, name string) (upload.Bucket, error) {
+	return s.bucket(ctx, name)
+}
+
+// requests returns how many requests were sent to OSS.
+func (s *session) requests() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var n int64
+	for _, b := range s.buckets {
+		n += b.Requests()
+	}
+	return n
+}
+
+// vars returns what stands for the placeholders of the job's prefix. The
+// metadata service is asked only if one needs it.
+func (s *session) vars(ctx context.Context, job *config.Job) (config.Vars, error) {
+	v := config.Vars{Job: job.Name}
+	if config.Uses(job.Prefix, "hostname") {
+		host, err := os.Hostname()
+		if err != nil {
+			return v, err
+		}
+		v.Hostname = host
+	}
+	for _, name := range []string{"instance_id", "region", "zone", "account"} {
+		if !config.Uses(job.Prefix, name) {
+			continue
+		}
+		id, err := s.creds.Identity(ctx)
+		if err != nil {
+			return v, err
+		}
+		v.InstanceID, v.Region, v.Zone, v.Account = id.InstanceID, id.Region, id.Zone, id.AccountID
+		break
+	}
+	return v, nil
+}

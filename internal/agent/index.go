@@ -1,0 +1,107 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/osssync/osssync/internal/plan"
+	"github.com/osssync/osssync/internal/state"
+	"github.com/osssync/osssync/internal/upload"
+)
+
+// An index is what jobs get their part of the index from.
+type index interface {
+	// attach fills in what a lane needs of the index. The function it returns
+	// says, durably, that a whole scan has confirmed the entries.
+	attach(ctx context.Context, key state.RootKey, opt *plan.LaneOptions) (verified func(context.Context) error, err error)
+	Close() error
+}
+
+// openIndex opens the index for changes, which only one process can do.
+func (a *Agent) openIndex(ctx context.Context) (index, error) {
+	db, err := state.Open(ctx, a.opt.Config.StateDir(), state.Options{Logger: a.log})
+	if err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	if r := db.Rebuilt(); r != nil {
+		a.log.WarnContext(ctx, "index was rebuilt", "err", r.Cause, "path", r.SetAside, "files", r.Salvaged+r.Snapshot)
+	}
+	return writable{db}, nil
+}
+
+// A writable is the index of the process that owns it.
+type writable struct{ *state.DB }
+
+func (w writable) attach(ctx context.Context, key state.RootKey, opt *plan.LaneOptions) (func(context.Context) error, error) {
+	root, err := w.Root(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	if opt.Root, _, err = root.Identity(ctx); err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	verified, err := root.Verified(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	opt.Target.Index = record{root}
+	opt.Index, opt.Count, opt.SetRoot = root, root.Count, root.SetIdentity
+	opt.Frozen = !verified
+	if verified {
+		return func(context.Context) error { return nil }, nil
+	}
+	return func(ctx context.Context) error { return root.SetVerified(ctx, true) }, nil
+}
+
+// A record is a root of the index as the workers use it.
+type record struct{ *state.Root }
+
+// Uploads implements upload.Index.
+func (r record) Uploads() upload.Uploads { return r.Root.Uploads() }
+
+// readIndex opens the index for a look, whoever owns it.
+func (a *Agent) readIndex(ctx context.Context) (index, error) {
+	r, err := state.OpenReader(ctx, a.opt.Config.StateDir())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nothing{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	return readable{r}, nil
+}
+
+// A readable is the index of another process, or of none.
+type readable struct{ *state.Reader }
+
+func (r readable) attach(ctx context.Context, key state.RootKey, opt *plan.LaneOptions) (func(context.Context) error, error) {
+	view, err := r.Root(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	if view == nil {
+		return nothing{}.attach(ctx, key, opt)
+	}
+	opt.Index, opt.Count = view, view.Count
+	opt.Root, _, err = view.Identity(ctx)
+	return func(context.Context) error { return nil }, err
+}
+
+// Nothing is the index before the first run.
+type nothing struct{}
+
+func (nothing) attach(_ context.Context, _ state.RootKey, opt *plan.LaneOptions) (func(context.Context) error, error) {
+	opt.Index = nothing{}
+	return func(context.Context) error { return nil }, nil
+}
+
+// Lookup implements plan.Index, as do Files and Dirs.
+func (nothing) Lookup(context.Context, string) (*state.Entry, error) { return nil, nil }
+
+func (nothing) Files(context.Context, string, string, int) ([]state.Named, error) { return nil, nil }
+
+func (nothing) Dirs(context.Context, string) ([]string, error) { return nil, nil }
+
+func (nothing) Close() error { return nil }

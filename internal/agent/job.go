@@ -1,0 +1,129 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/osssync/osssync/internal/config"
+	"github.com/osssync/osssync/internal/plan"
+	"github.com/osssync/osssync/internal/state"
+	"github.com/osssync/osssync/internal/upload"
+	"github.com/osssync/osssync/internal/watch"
+)
+
+// A line is the pipeline of one job: from its watcher to its lane.
+type line struct {
+	job     *config.Job
+	prefix  string // of the keys; what depends on the file is not expanded
+	tree    *upload.Tree
+	lane    *plan.Lane
+	sink    *sink
+	options watch.Options
+	watcher *watch.Watcher
+}
+
+// open prepares one job: its source, its bucket, its part of the index, its
+// lane and its watcher.
+func (a *Agent) open(ctx context.Context, p *pipeline, job *config.Job) (*line, error) {
+	prefix, err := a.prefix(ctx, job)
+	if err != nil {
+		return nil, err
+	}
+	b, err := a.opt.Bucket(ctx, job.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	filter, err := jobFilter(job)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := upload.OpenTree(job.Source, job.Symlinks == "follow")
+	if err != nil {
+		return nil, err
+	}
+	opened, err := tree.Identity()
+	if err != nil {
+		return nil, errors.Join(err, tree.Close())
+	}
+	opt := laneOptions(job, prefix, filter)
+	opt.Target = &upload.Target{Name: job.Name, Tree: tree, Bucket: b, Object: properties(job)}
+	opt.Tree = source{tree}
+	key := state.RootKey{Source: job.Source, Bucket: job.Bucket, Prefix: prefix}
+	verified, err := p.index.attach(ctx, key, &opt)
+	if err != nil {
+		return nil, errors.Join(err, tree.Close())
+	}
+	l := &line{job: job, prefix: prefix, tree: tree, options: a.watchOptions(job, filter)}
+	opt.Rescan = func() { l.watcher.Rescan() }
+	l.lane = p.queue.Lane(opt)
+	l.sink = &sink{lane: l.lane, opened: opened, verified: verified, job: job.Name, log: a.log}
+	l.watcher = watch.New(job.Source, l.sink, l.options)
+	return l, nil
+}
+
+// close takes the job out of the queue and closes its source, once nothing of
+// it is in flight any more.
+func (l *line) close(ctx context.Context) error {
+	return errors.Join(l.lane.Close(ctx), l.tree.Close())
+}
+
+// prefix expands all of a job's prefix but what depends on the file.
+func (a *Agent) prefix(ctx context.Context, job *config.Job) (string, error) {
+	vars, err := a.opt.Vars(ctx, job)
+	if err != nil {
+		return "", fmt.Errorf("prefix %s: %w", job.Prefix, err)
+	}
+	return config.Expand(job.Prefix, vars)
+}
+
+func jobFilter(job *config.Job) (*plan.Filter, error) {
+	f, err := plan.ParseFilter(job.Filter)
+	if err != nil {
+		return nil, err
+	}
+	return f.WithSizes(int64(job.MinSize), int64(job.MaxSize)), nil
+}
+
+func (a *Agent) watchOptions(job *config.Job, filter *plan.Filter) watch.Options {
+	return watch.Options{
+		Exclude:        filter.ExcludesDir,
+		Rescan:         time.Duration(a.opt.Config.Agent.Rescan),
+		Poll:           job.Watch == "poll",
+		FollowSymlinks: job.Symlinks == "follow",
+		PrivateDir:     a.opt.Config.StateDir(),
+		Logger:         a.log.With("job", job.Name),
+	}
+}
+
+func laneOptions(job *config.Job, prefix string, filter *plan.Filter) plan.LaneOptions {
+	opt := plan.LaneOptions{
+		Prefix:      prefix,
+		Filter:      filter,
+		Settle:      time.Duration(job.Settle),
+		MaxWait:     time.Duration(job.MaxWait),
+		Deletes:     plan.Deletes(job.Deletes),
+		TrashPrefix: job.TrashPrefix,
+		MaxDeletes:  plan.Limit(job.MaxDeletes),
+		Renames:     job.Renames,
+	}
+	if config.ExpandPath(prefix, "a", time.Unix(0, 0)) != prefix {
+		opt.Expand = func(rel string, mtime time.Time) string { return config.ExpandPath(prefix, rel, mtime) }
+	}
+	return opt
+}
+
+func properties(job *config.Job) upload.Properties {
+	return upload.Properties{
+		StorageClass: job.StorageClass,
+		Encryption:   job.Encryption,
+		ACL:          job.ACL,
+		CacheControl: job.CacheControl,
+		ContentTypes: job.ContentTypes,
+		Metadata:     job.Metadata,
+		Tags:         job.Tags,
+		Preserve:     job.Preserve,
+		AfterUpload:  job.AfterUpload,
+	}
+}

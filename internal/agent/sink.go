@@ -1,0 +1,97 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/osssync/osssync/internal/plan"
+	"github.com/osssync/osssync/internal/state"
+	"github.com/osssync/osssync/internal/upload"
+	"github.com/osssync/osssync/internal/watch"
+)
+
+// errReplaced ends the watching of a source that is not the directory that was
+// opened, so that the job begins again with the one that is there now.
+var errReplaced = errors.New("source was replaced by another directory")
+
+// A sink hands what the watcher finds to the job's lane.
+type sink struct {
+	lane     *plan.Lane
+	opened   state.Identity // of the source
+	verified func(context.Context) error
+	job      string
+	log      *slog.Logger
+}
+
+// Hint implements watch.Sink.
+func (s *sink) Hint(path string, c watch.Cause) { s.lane.Hint(path, cause(c)) }
+
+func cause(c watch.Cause) plan.Cause {
+	switch c {
+	case watch.Closed:
+		return plan.Closed
+	case watch.Moved:
+		return plan.Moved
+	case watch.Removed:
+		return plan.Removed
+	}
+	return plan.Changed
+}
+
+// Listed implements watch.Sink.
+func (s *sink) Listed(ctx context.Context, l watch.Listing) error {
+	return s.lane.Listed(ctx, listing(l))
+}
+
+func listing(l watch.Listing) plan.Listing {
+	files := make([]plan.File, len(l.Files))
+	for i, f := range l.Files {
+		files[i] = plan.File{Name: f.Name, Size: f.Size, MTime: f.MTime, CTime: f.CTime, FileID: f.FileID}
+	}
+	return plan.Listing{Dir: l.Dir, Digest: l.Digest, Files: files, Dirs: l.Dirs, Scan: l.Scan}
+}
+
+// Scanned implements watch.Sink.
+func (s *sink) Scanned(ctx context.Context, sc watch.Scan) error {
+	root := state.Identity{Device: sc.Root.Device, FileID: sc.Root.FileID}
+	s.report(ctx, sc)
+	err := s.lane.Scanned(ctx, plan.Scan{
+		Number: sc.Number, Complete: sc.Complete, Unread: sc.Unread, Root: root, Err: sc.Err,
+	})
+	switch {
+	case err != nil:
+		return err
+	case sc.Err == nil && root != s.opened:
+		return errReplaced
+	case sc.Complete:
+		s.lane.Freeze(false)
+		return s.verified(ctx)
+	}
+	return nil
+}
+
+func (s *sink) report(ctx context.Context, sc watch.Scan) {
+	switch {
+	case sc.Err != nil:
+		s.log.ErrorContext(ctx, "source not readable", "job", s.job, "err", sc.Err)
+	case !sc.Complete:
+		for _, dir := range sc.Unread {
+			s.log.WarnContext(ctx, "directory not readable", "job", s.job, "dir", dir)
+		}
+	}
+	if sc.Err == nil {
+		s.log.InfoContext(ctx, "scanned", "job", s.job, "files", sc.Files, "dirs", sc.Dirs, "took", sc.Took)
+	}
+}
+
+// A source is the open source directory as the planner asks about it.
+type source struct{ *upload.Tree }
+
+// Identity fails where the source's path leads to another directory now.
+func (s source) Identity() (state.Identity, error) {
+	if err := s.Present(); err != nil {
+		return state.Identity{}, err
+	}
+	return s.Tree.Identity()
+}

@@ -1,0 +1,98 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"hash/maphash"
+)
+
+// digests remembers which directories were found just as the index has them,
+// by the digest of their listing. It needs 16 bytes for a directory, whatever
+// its path. Guarded by the queue's mutex, but salt, which never changes.
+type digests struct {
+	seed   maphash.Seed
+	salt   uint64            // stands for all that a comparison depends on besides the listing
+	sums   map[uint64]uint64 // by hash of the directory; comparing while it is compared
+	loaded bool
+}
+
+// comparing is no salted digest.
+const comparing = 0
+
+// newDigests begins with nothing remembered.
+func newDigests(opt *LaneOptions) digests {
+	h := fnv.New64a()
+	for _, r := range opt.Filter.list() {
+		fmt.Fprintf(h, "%s\n", r.text)
+	}
+	fmt.Fprintf(h, "%d %d %s", opt.Filter.min, opt.Filter.max, opt.Prefix)
+	return digests{seed: maphash.MakeSeed(), salt: h.Sum64(), sums: map[uint64]uint64{}}
+}
+
+// key stands for a directory. That two directories have the same, and digests
+// that mislead because of it, is less likely than a fault of the memory.
+func (d *digests) key(dir string) uint64 { return maphash.String(d.seed, dir) }
+
+// salted returns what is remembered of a digest: it is another one under other
+// filter rules, because a listing that was in order may not be under these.
+func (d *digests) salted(sum uint64) uint64 {
+	if sum ^= d.salt; sum != comparing {
+		return sum
+	}
+	return 1
+}
+
+// forget is called when anything happens to a file.
+func (d *digests) forget(path string) {
+	dir, _ := split(path)
+	delete(d.sums, d.key(dir))
+}
+
+// compare says whether a directory is known to be in order. If not, what
+// follows is a comparison, and then compared.
+func (d *digests) compare(dir string, sum uint64) bool {
+	key := d.key(dir)
+	if is, ok := d.sums[key]; ok && is != comparing && sum != 0 && is == d.salted(sum) {
+		return true
+	}
+	d.sums[key] = comparing
+	return false
+}
+
+// compared ends a comparison. If the directory is in order and nothing happened
+// in it meanwhile, it is remembered.
+func (d *digests) compared(dir string, sum uint64, inOrder bool) bool {
+	key := d.key(dir)
+	if is, ok := d.sums[key]; !ok || is != comparing {
+		return false
+	}
+	if !inOrder || sum == 0 {
+		delete(d.sums, key)
+		return false
+	}
+	d.sums[key] = d.salted(sum)
+	return true
+}
+
+// loadDigests takes over what an earlier run remembered, once.
+func (l *Lane) loadDigests(ctx context.Context) error {
+	q := l.q
+	q.mu.Lock()
+	load := !l.digest.loaded && l.opt.Digests != nil
+	l.digest.loaded = true
+	q.mu.Unlock()
+	if !load {
+		return nil
+	}
+	return l.opt.Digests(ctx, func(dir string, sum uint64) error {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if key := l.digest.key(dir); sum != comparing {
+			if _, ok := l.digest.sums[key]; !ok {
+				l.digest.sums[key] = sum
+			}
+		}
+		return nil
+	})
+}

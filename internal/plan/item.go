@@ -1,0 +1,174 @@
+package plan
+
+import (
+	"math"
+	"time"
+
+	"github.com/osssync/osssync/internal/state"
+)
+
+// Times in this package are durations since the queue was made, on the
+// monotonic clock, so that a step of the wall clock neither delays nor hurries
+// anything.
+
+// A stage is where an item is.
+type stage uint8
+
+const (
+	dropped stage = iota // nowhere: it is not the path's item any more
+	waiting              // in the heap until it is due
+	backlog              // in line behind what the scan found before
+	busy                 // handed to a worker
+	parked               // vanished, until the guards are asked
+	resting              // done; in the heap to remember for a while how often it changes
+)
+
+// settled is a sequence number that no barrier waits for.
+const settled = math.MaxUint64
+
+// An item is one path that has something to be done. All fields are guarded by
+// the queue's mutex, but path, which never changes.
+type item struct {
+	lane  *Lane
+	path  string
+	stage stage
+	cause Cause
+
+	scan     bool // counts towards the bound on what a scan may put in
+	again    bool // hinted while busy
+	removing bool // counts towards lane.removing
+	cleared  bool // the guards agree to its deletion
+	renamed  bool // its object was copied to the new path; no brake
+	plain    bool // was refused as a copy: upload it
+	live     bool // handed out as a job that asks for a snapshot
+	held     bool // parked: refused by the guards
+	keeps    bool // parked: its object is kept
+	paired   bool // parked: found in gone.byID
+	failing  bool // waits after a failure that a new hint does not cure
+	fault    bool // waits after a failure of the file itself
+
+	pos       int           // in the heap
+	due       time.Duration // when it is to be looked at; of a resting one, when it is dropped
+	since     time.Duration // when it got something to be done
+	first     time.Duration // first hint since it was last handed out; what MaxWait counts from
+	started   time.Duration // last handed out
+	notBefore time.Duration // not due before, whatever the cause
+	calm      time.Duration // not due before for Changed: the pause between snapshots
+	cooldown  time.Duration // between uploads, grows while it keeps changing
+	busySince time.Duration // first of ErrBusy and ErrChanged in a row
+
+	seq        uint64 // oldest hint that is not answered
+	againSeq   uint64 // oldest hint since it was handed out
+	againTime  time.Duration
+	againCause Cause
+
+	tries int // failed attempts in a row
+	stuck int // of ErrBusy and ErrChanged in a row
+	size  int64
+
+	entry *state.Entry // parked: what the index holds
+	from  *item        // busy with a copy: the item of the old path
+	to    *item        // parked: the item that is being made a copy of it
+}
+
+// A heap is a binary min-heap of items by due time.
+type heap []*item
+
+func (h *heap) push(it *item) {
+	it.pos = len(*h)
+	*h = append(*h, it)
+	h.up(it.pos)
+}
+
+// fix restores the order after it.due changed.
+func (h *heap) fix(it *item) {
+	if !h.down(it.pos) {
+		h.up(it.pos)
+	}
+}
+
+func (h *heap) remove(it *item) {
+	last := len(*h) - 1
+	i := it.pos
+	h.swap(i, last)
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	if i < last {
+		h.fix((*h)[i])
+	}
+}
+
+func (h *heap) swap(i, j int) {
+	a := *h
+	a[i], a[j] = a[j], a[i]
+	a[i].pos, a[j].pos = i, j
+}
+
+func (h *heap) up(i int) {
+	for i > 0 {
+		parent := (i - 1) / 2
+		if (*h)[parent].due <= (*h)[i].due {
+			return
+		}
+		h.swap(i, parent)
+		i = parent
+	}
+}
+
+func (h *heap) down(i int) bool {
+	moved := false
+	for {
+		child := 2*i + 1
+		if child >= len(*h) {
+			return moved
+		}
+		if child+1 < len(*h) && (*h)[child+1].due < (*h)[child].due {
+			child++
+		}
+		if (*h)[i].due <= (*h)[child].due {
+			return moved
+		}
+		h.swap(i, child)
+		i, moved = child, true
+	}
+}
+
+// A line is a first-in, first-out queue of items in the backlog. An item that
+// leaves the backlog another way stays in the line and is passed over.
+type line struct {
+	items []*item
+	head  int
+}
+
+func (l *line) push(it *item) { l.items = append(l.items, it) }
+
+// pop returns nil when the line is empty.
+func (l *line) pop() *item {
+	for l.head < len(l.items) {
+		it := l.items[l.head]
+		l.items[l.head] = nil
+		l.head++
+		if l.head > 1024 && l.head > len(l.items)/2 {
+			n := copy(l.items, l.items[l.head:])
+			clear(l.items[n:])
+			l.items, l.head = l.items[:n], 0
+		}
+		if it.stage == backlog {
+			return it
+		}
+	}
+	return nil
+}
+
+// peek says whether pop would return an item.
+func (l *line) peek() bool {
+	for l.head < len(l.items) {
+		if l.items[l.head].stage == backlog {
+			return true
+		}
+		l.items[l.head] = nil
+		l.head++
+	}
+	l.items, l.head = l.items[:0], 0
+	return false
+}

@@ -1,0 +1,433 @@
+package plan
+
+import (
+	"context"
+	"time"
+
+	"github.com/osssync/osssync/internal/state"
+)
+
+const (
+	// maxActive bounds the paths that a lane remembers.
+	maxActive = 65_536
+	// maxParked bounds how many of them are vanished files.
+	maxParked = maxActive / 2
+	// maxScan bounds how many of them a scan may put in before it waits.
+	maxScan = maxActive / 8
+	// maxDirty bounds the directories that are remembered in place of paths.
+	maxDirty = 4096
+
+	// closeSettle is how long a closed file is left alone: programs that write
+	// a file and rename it do so within 0.1 ms, so that the name is seldom seen.
+	closeSettle = 2 * time.Millisecond
+	// closeMost bounds what closing again and again can put off.
+	closeMost = 100 * time.Millisecond
+
+	// newestShare is how many hinted paths are taken for one of the backlog
+	// while both wait: changes come first, but the backlog never stands still.
+	newestShare = 8
+)
+
+// A Lane is the queue of one job. Its methods are safe for concurrent use.
+type Lane struct {
+	q    *Queue
+	opt  LaneOptions
+	name string
+
+	// All below is guarded by q.mu.
+
+	items    map[string]*item
+	due      heap // waiting and resting
+	backlog  line
+	streak   int // hinted paths taken in a row while the backlog waited
+	inFlight int
+	resting  int
+	scanned  int // items with scan set
+	removing int // items with removing set
+
+	gone   gone
+	scan   scan
+	fill   overflow
+	halt   trouble
+	tally  tally
+	digest digests
+
+	sequence uint64
+	barriers []*barrier
+
+	paused bool // by Pause
+	closed bool
+	hurry  bool
+	room   chan struct{} // closed when a blocked scan may go on; nil when none is
+	change chan struct{} // closed at the next change; nil when nobody listens
+}
+
+// Lane adds the queue of a job. It begins in the state scanning.
+func (q *Queue) Lane(opt LaneOptions) *Lane {
+	if opt.Weight == 0 {
+		opt.Weight = 1
+	}
+	if opt.Filter == nil {
+		opt.Filter = &Filter{rules: builtin()}
+	}
+	if o := opt.Target.Object.AfterUpload; o != "" && o != "keep" {
+		// The agent itself empties such a source: nothing follows from a
+		// file that is gone.
+		opt.Deletes = Keep
+	}
+	l := &Lane{
+		q:      q,
+		opt:    opt,
+		name:   opt.Target.Name,
+		items:  map[string]*item{},
+		digest: newDigests(&opt),
+		gone:   gone{byID: map[state.FileID][]*item{}, root: opt.Root, frozen: opt.Frozen},
+		fill:   overflow{dirs: map[string]uint64{}},
+		tally:  tally{failures: map[string]*Failure{}},
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.lanes = append(q.lanes, l)
+	return l
+}
+
+// Hint says that the file at path, relative to the source with / separators, may
+// have changed. It does not block.
+func (l *Lane) Hint(path string, c Cause) {
+	if l.ignores(path, c) {
+		return
+	}
+	q := l.q
+	q.mu.Lock()
+	if l.ended() != nil {
+		q.mu.Unlock()
+		return
+	}
+	l.sequence++
+	l.digest.forget(path)
+	rescan := l.hint(path, c, l.sequence, q.now())
+	q.mu.Unlock()
+	if rescan && l.opt.Rescan != nil {
+		l.opt.Rescan()
+	}
+}
+
+// ignores says whether a hint can be passed over because the filter leaves the
+// path out. What the index may still hold of it is for the scan to find.
+func (l *Lane) ignores(path string, c Cause) bool {
+	if c == Removed {
+		return l.opt.Filter.ExcludesDir(path)
+	}
+	taken, _ := l.opt.Filter.Match(path, false)
+	return !taken
+}
+
+// hint makes the path due. It returns true when that was one too many, and a
+// full scan is needed. The mutex is held, as in all methods below that do not
+// say otherwise.
+func (l *Lane) hint(path string, c Cause, seq uint64, now time.Duration) (rescan bool) {
+	it := l.items[path]
+	if it == nil {
+		if !l.fits() {
+			dir, _ := split(path)
+			return l.remember(dir, seq)
+		}
+		it = &item{lane: l, path: path, since: now, first: now}
+		l.items[path] = it
+		l.ask(it, seq)
+		l.schedule(it, c, now)
+		return false
+	}
+	switch {
+	case it.stage == busy, it.stage == parked && it.to != nil:
+		if !it.again {
+			it.again, it.againSeq, it.againTime = true, seq, now
+		}
+		it.againCause = c
+		return false
+	case it.stage == resting, it.stage == parked:
+		it.since, it.first = now, now
+		l.ask(it, seq)
+	case it.stage == backlog:
+		it.first = now
+	}
+	if it.fault && (it.stuck == 0 || c != Changed) {
+		it.tries, it.stuck, it.fault = 0, 0, false
+	}
+	l.schedule(it, c, now)
+	return false
+}
+
+// fits says whether another path can be remembered. Resting ones give way.
+func (l *Lane) fits() bool {
+	if len(l.items) < maxActive {
+		return true
+	}
+	if l.resting == 0 {
+		return false
+	}
+	for _, it := range l.items {
+		if it.stage == resting {
+			l.drop(it)
+		}
+	}
+	return true
+}
+
+// schedule makes the item wait until it is due for the cause.
+func (l *Lane) schedule(it *item, c Cause, now time.Duration) {
+	it.cause = c
+	l.setRemoving(it, c == Removed)
+	l.waitUntil(it, l.dueFor(it, c, now))
+}
+
+// dueFor says when an item is due that is hinted now.
+func (l *Lane) dueFor(it *item, c Cause, now time.Duration) time.Duration {
+	if l.hurry {
+		if it.failing {
+			return max(it.first, it.notBefore)
+		}
+		return it.first // in the past: the oldest comes first
+	}
+	due := now
+	switch c {
+	case Closed:
+		due = min(now+closeSettle, it.first+closeMost)
+	case Changed:
+		due = now + l.opt.Settle
+		if l.opt.MaxWait > 0 {
+			due = min(due, it.first+l.opt.MaxWait)
+		}
+		due = max(due, it.calm)
+	}
+	return max(due, it.notBefore)
+}
+
+// waitUntil puts the item into the heap.
+func (l *Lane) waitUntil(it *item, due time.Duration) {
+	it.due = due
+	if it.stage == waiting {
+		l.due.fix(it)
+	} else {
+		l.move(it, waiting)
+	}
+	l.q.nudge(due)
+}
+
+// move takes the item from its stage to another.
+func (l *Lane) move(it *item, to stage) {
+	switch it.stage {
+	case waiting:
+		l.due.remove(it)
+	case resting:
+		l.due.remove(it)
+		l.resting--
+	case busy:
+		l.inFlight--
+	case parked:
+		l.unpark(it)
+	}
+	it.stage = to
+	switch to {
+	case waiting:
+		l.due.push(it)
+	case resting:
+		l.due.push(it)
+		l.resting++
+	case backlog:
+		l.backlog.push(it)
+	case busy:
+		l.inFlight++
+	}
+}
+
+// drop forgets the item.
+func (l *Lane) drop(it *item) {
+	l.move(it, dropped)
+	l.setRemoving(it, false)
+	l.setScan(it, false)
+	l.answer(it)
+	if l.items[it.path] == it {
+		delete(l.items, it.path)
+	}
+	l.signal()
+}
+
+// setRemoving keeps count of the vanished paths that were not yet looked at.
+func (l *Lane) setRemoving(it *item, on bool) {
+	if it.removing == on {
+		return
+	}
+	it.removing = on
+	if on {
+		l.removing++
+	} else {
+		l.removing--
+	}
+}
+
+// setScan keeps count of what the scan has put in, and lets it go on when there
+// is room.
+func (l *Lane) setScan(it *item, on bool) {
+	if it.scan == on {
+		return
+	}
+	it.scan = on
+	if on {
+		l.scanned++
+		return
+	}
+	l.scanned--
+	if l.room != nil && l.scanned <= maxScan*3/4 {
+		close(l.room)
+		l.room = nil
+	}
+}
+
+// ended returns why the lane takes nothing any more, nil if it does.
+func (l *Lane) ended() error {
+	if l.closed {
+		return ErrClosed
+	}
+	return l.halt.dead
+}
+
+// active is how many paths have something to be done.
+func (l *Lane) active() int { return len(l.items) - l.resting }
+
+// ready says whether take has something to give.
+func (l *Lane) ready(now time.Duration) bool {
+	if l.judgeDue(now) {
+		return true
+	}
+	if l.blocked(now) {
+		return false
+	}
+	l.wakeResting(now)
+	return len(l.due) > 0 && l.due[0].due <= now || l.backlog.peek() || l.dirtyDue()
+}
+
+// wakeResting drops the items that have not changed for long enough.
+func (l *Lane) wakeResting(now time.Duration) {
+	for len(l.due) > 0 && l.due[0].stage == resting && l.due[0].due <= now {
+		l.drop(l.due[0])
+	}
+}
+
+// next returns when ready may become true by the passage of time, which may be
+// in the past.
+func (l *Lane) next() (time.Duration, bool) {
+	at, ok := l.judgeAt()
+	if l.blockedForever() {
+		return at, ok
+	}
+	due, more := time.Duration(0), true
+	switch {
+	case l.backlog.peek() || l.dirtyDue():
+	case len(l.due) > 0:
+		due = l.due[0].due
+	default:
+		more = false
+	}
+	if more {
+		due = max(due, l.halt.probeAt)
+		if !ok || due < at {
+			at, ok = due, true
+		}
+	}
+	return at, ok
+}
+
+// take gives out work; ready has just said that there is some.
+func (l *Lane) take(now time.Duration) work {
+	if l.judgeDue(now) {
+		l.gone.judging = true
+		return work{lane: l, task: judge}
+	}
+	hinted := len(l.due) > 0 && l.due[0].due <= now
+	var it *item
+	switch {
+	case hinted && (l.streak < newestShare || !l.backlog.peek()):
+		it = l.due[0]
+		l.streak++
+	case l.backlog.peek():
+		it = l.backlog.pop()
+		it.first = now
+		l.streak = 0
+	default:
+		l.fill.listing = true
+		return work{lane: l, task: list}
+	}
+	l.move(it, busy)
+	it.started = now
+	it.live = l.wantsSnapshot(it, now)
+	if l.halt.err != nil {
+		l.halt.probe = it
+	}
+	return work{lane: l, task: look, item: it}
+}
+
+// wantsSnapshot says whether a file is to be sent though it may be open.
+func (l *Lane) wantsSnapshot(it *item, now time.Duration) bool {
+	if l.hurry {
+		return true
+	}
+	return l.opt.MaxWait > 0 && now >= l.snapshotAt(it)
+}
+
+// snapshotAt is when a snapshot of a file that stays open is due.
+func (l *Lane) snapshotAt(it *item) time.Duration {
+	return max(it.first+l.opt.MaxWait, it.calm)
+}
+
+// idle says whether nothing is left to be done but what is held or paused.
+func (l *Lane) idle() bool {
+	if l.halt.dead != nil || l.closed || l.paused {
+		return l.inFlight == 0
+	}
+	return l.active() == l.gone.held && len(l.fill.dirs) == 0 && !l.fill.listing && !l.gone.judging
+}
+
+// listen returns a channel that is closed at the lane's next change.
+func (l *Lane) listen() <-chan struct{} {
+	if l.change == nil {
+		l.change = make(chan struct{})
+	}
+	return l.change
+}
+
+// signal tells those who listen.
+func (l *Lane) signal() {
+	if l.change != nil {
+		close(l.change)
+		l.change = nil
+	}
+}
+
+// waitRoom blocks until a scan may put in another path. The mutex is held when
+// it is called and when it returns, not between.
+func (l *Lane) waitRoom(ctx context.Context) error {
+	for l.scanned >= maxScan || !l.fits() {
+		if err := l.ended(); err != nil {
+			return err
+		}
+		if l.room == nil {
+			l.room = make(chan struct{})
+		}
+		room, change := l.room, l.listen()
+		if l.scanned >= maxScan {
+			change = nil // room tells, and less often
+		}
+		l.q.mu.Unlock()
+		select {
+		case <-room:
+		case <-change:
+		case <-ctx.Done():
+		}
+		l.q.mu.Lock()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

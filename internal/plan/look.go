@@ -1,0 +1,210 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+
+	"github.com/osssync/osssync/internal/state"
+	"github.com/osssync/osssync/internal/upload"
+)
+
+const (
+	// renameWait bounds how long a new file that may be a renamed one waits
+	// for the looks at vanished paths that were hinted before.
+	renameWait = time.Second
+	// renamePoll is how often it is looked at meanwhile.
+	renamePoll = 5 * time.Millisecond
+)
+
+// A sight is what a look at a path found.
+type sight struct {
+	disk      *state.Version // nil: no regular file
+	irregular bool
+	known     *state.Entry
+	key       string // today
+	decision  Decision
+}
+
+// look looks at a path and decides. It returns nil, nil when there is nothing
+// for a worker to do. The item is busy, so its fields are this goroutine's.
+func (l *Lane) look(ctx context.Context, it *item) (*upload.Job, error) {
+	s, err := l.see(ctx, it.path)
+	var stop *indexError
+	switch {
+	case errors.As(err, &stop):
+		l.putBack(it, 0)
+		return nil, stop.err
+	case err != nil:
+		l.lookFailed(it, err)
+		return nil, nil
+	}
+	switch s.decision.Action {
+	case upload.Skip:
+		return nil, l.passOver(ctx, it, s)
+	case upload.Upload:
+		return l.send(ctx, it, s)
+	}
+	if !it.cleared || !l.sameRoot() {
+		l.park(it, s)
+		return nil, nil
+	}
+	return l.remove(it, s)
+}
+
+// An indexError is a failure of the index, which concerns every file.
+type indexError struct{ err error }
+
+func (e *indexError) Error() string { return e.err.Error() }
+
+// see looks at the path, on disk and in the index, and decides.
+func (l *Lane) see(ctx context.Context, path string) (sight, error) {
+	var s sight
+	v, err := l.opt.Tree.Stat(path)
+	switch {
+	case err == nil:
+		s.disk = &v
+	case errors.Is(err, upload.ErrNotRegular):
+		s.irregular = true
+	case !vanished(err):
+		return s, err
+	}
+	if s.known, err = l.opt.Index.Lookup(ctx, path); err != nil {
+		return s, &indexError{err}
+	}
+	r := Rules{Deletes: l.opt.Deletes, Irregular: s.irregular}
+	taken, rule := l.opt.Filter.Match(path, false)
+	if taken && s.disk != nil {
+		taken, rule = l.opt.Filter.sized(v.Size, rule)
+	}
+	if !taken {
+		r.Excluded = rule
+	}
+	if s.disk != nil && r.Excluded == "" {
+		if s.key, err = l.key(path, v.MTime); err != nil {
+			return s, err
+		}
+		r.Rekeyed = s.known != nil && s.key != l.keyOf(path, s.known)
+	}
+	s.decision = Decide(s.disk, s.known, r)
+	return s, nil
+}
+
+// vanished says whether the error of a look means that nothing is there.
+func vanished(err error) bool {
+	return errors.Is(err, upload.ErrVanished) || errors.Is(err, fs.ErrNotExist)
+}
+
+// key returns the key that a file gets today.
+func (l *Lane) key(path string, mtime int64) (string, error) {
+	prefix := l.opt.Prefix
+	if l.opt.Expand != nil {
+		prefix = l.opt.Expand(path, time.Unix(0, mtime))
+	}
+	return Key(prefix, path)
+}
+
+// keyOf returns the key of the object that the index knows.
+func (l *Lane) keyOf(path string, known *state.Entry) string {
+	if known.Key != "" {
+		return known.Key
+	}
+	if l.opt.Expand != nil {
+		return l.opt.Expand(path, time.Unix(0, known.MTime)) + path
+	}
+	return l.opt.Prefix + path
+}
+
+// putBack makes a path due again that nothing was done about.
+func (l *Lane) putBack(it *item, wait time.Duration) {
+	l.q.mu.Lock()
+	defer l.q.mu.Unlock()
+	l.endProbe(it)
+	if l.closed {
+		l.drop(it)
+		return
+	}
+	l.waitUntil(it, l.q.now()+wait)
+}
+
+// passOver ends a look that found nothing to do. A path that is not there and
+// is not known may have been a directory: what the index holds below it is
+// looked at next.
+func (l *Lane) passOver(ctx context.Context, it *item, s sight) error {
+	var err error
+	rescan := false
+	if s.known == nil && s.disk == nil && (!s.irregular || it.cause == Removed) {
+		rescan, err = l.expand(ctx, it.path, it.seq)
+	}
+	q := l.q
+	q.mu.Lock()
+	now := q.now()
+	l.endProbe(it)
+	if err != nil {
+		l.waitUntil(it, now)
+	} else {
+		l.setRemoving(it, false)
+		l.tally.forgive(it.path)
+		l.finish(it, now)
+	}
+	q.mu.Unlock()
+	if rescan && l.opt.Rescan != nil {
+		l.opt.Rescan()
+	}
+	if err == nil {
+		q.opt.Report(Event{Job: l.name, Action: upload.Skip, Path: it.path, Reason: s.decision.Reason, Final: true})
+	}
+	return err
+}
+
+// send makes a job of a file that is to be in the bucket.
+func (l *Lane) send(_ context.Context, it *item, s sight) (*upload.Job, error) {
+	job := &upload.Job{
+		Target: l.opt.Target, Action: upload.Upload, Path: it.path, Key: s.key,
+		Version: *s.disk, Known: s.known, Reason: s.decision.Reason,
+		Live: it.live, Try: it.tries, Lane: it,
+	}
+	it.size = s.disk.Size
+	if l.opt.Renames && !it.plain {
+		if l.awaitsRemoved(it, s) {
+			l.putBack(it, renamePoll)
+			return nil, nil
+		}
+		if old := l.pair(it, s.disk); old != nil {
+			known := *old.entry
+			known.Key = l.keyOf(old.path, old.entry)
+			job.Action, job.From, job.FromKey, job.Known = upload.Copy, old.path, known.Key, &known
+			job.Reason = "renamed from " + old.path
+		}
+	}
+	l.q.mu.Lock()
+	l.setRemoving(it, false)
+	l.q.mu.Unlock()
+	return job, nil
+}
+
+// remove makes a job of a path that is gone, after the guards have agreed.
+func (l *Lane) remove(it *item, s sight) (*upload.Job, error) {
+	job := &upload.Job{
+		Target: l.opt.Target, Action: s.decision.Action, Path: it.path, Key: l.keyOf(it.path, s.known),
+		Known: s.known, Reason: s.decision.Reason, Try: it.tries, Lane: it,
+	}
+	if it.renamed {
+		job.Reason = "renamed"
+	}
+	if job.Action == upload.Trash {
+		key, err := Key(l.opt.TrashPrefix, job.Key)
+		if err != nil {
+			l.lookFailed(it, err)
+			return nil, nil
+		}
+		job.TrashKey = key
+	}
+	return job, nil
+}
+
+// lookFailed ends a look that failed as if a worker had said so.
+func (l *Lane) lookFailed(it *item, err error) {
+	l.q.Done(&upload.Job{Target: l.opt.Target, Action: upload.Upload, Path: it.path, Lane: it}, upload.Result{Err: err})
+}

@@ -1,0 +1,285 @@
+package state
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var benchRows = flag.Int("rows", 100_000, "files in the index of BenchmarkIndex")
+
+// BenchmarkIndex measures an index of -rows files, 30 to a directory, with
+// names of 22 bytes. Every commit waits for the disk.
+func BenchmarkIndex(b *testing.B) {
+	dir := b.TempDir()
+	b.Run("load", func(b *testing.B) { benchLoad(b, dir) })
+	b.Run("open", func(b *testing.B) {
+		for b.Loop() {
+			db := open(b, dir, Options{})
+			firstAnswer(b, db)
+			b.StopTimer()
+			closeDB(b, db)
+			b.StartTimer()
+		}
+	})
+	b.Run("open-after-kill", func(b *testing.B) { benchOpenKilled(b, dir) })
+	db := open(b, dir, Options{})
+	r := openRoot(b, db, testKey)
+	b.Run("walk", func(b *testing.B) {
+		n := 0
+		for b.Loop() {
+			if err := r.Walk(b.Context(), func(string, *Entry) error { n++; return nil }); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rows/s")
+	})
+	b.Run("files", func(b *testing.B) {
+		n := 0
+		for b.Loop() {
+			for d := range *benchRows / 30 {
+				list, err := r.Files(b.Context(), benchDir(d), "", 0)
+				if err != nil {
+					b.Fatal(err)
+				}
+				n += len(list)
+			}
+		}
+		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rows/s")
+	})
+	b.Run("lookup", func(b *testing.B) {
+		for b.Loop() {
+			if e, err := r.Lookup(b.Context(), benchPath(rand.IntN(*benchRows))); e == nil || err != nil {
+				b.Fatal(e, err)
+			}
+		}
+	})
+	for _, inFlight := range []int{1, 64, 512} {
+		b.Run(fmt.Sprintf("record-in-order-%d", inFlight), func(b *testing.B) {
+			benchRecord(b, r, inFlight, func(n int) int { return n % *benchRows })
+		})
+		b.Run(fmt.Sprintf("record-random-%d", inFlight), func(b *testing.B) {
+			benchRecord(b, r, inFlight, func(int) int { return rand.IntN(*benchRows) })
+		})
+	}
+	b.Run("snapshot", func(b *testing.B) {
+		for b.Loop() {
+			if err := db.Snapshot(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("check", func(b *testing.B) {
+		for b.Loop() {
+			if err := db.Check(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("read-by-another", func(b *testing.B) { benchReader(b, dir, r) })
+	reportMemory(b)
+}
+
+func benchDir(d int) string  { return fmt.Sprintf("data/project/dir-%06d", d) }
+func benchPath(n int) string { return fmt.Sprintf("%s/file-%013d.txt", benchDir(n/30), n) }
+
+func benchLoad(b *testing.B, dir string) {
+	for b.Loop() {
+		b.StopTimer()
+		if err := os.RemoveAll(dir); err != nil {
+			b.Fatal(err)
+		}
+		db := open(b, dir, Options{})
+		r := openRoot(b, db, testKey)
+		b.StartTimer()
+		for n := 0; n < *benchRows; {
+			batch := make([]Located, min(5000, *benchRows-n))
+			for i := range batch {
+				batch[i] = Located{benchPath(n), entry(n)}
+				n++
+			}
+			if err := r.RecordAll(b.Context(), batch); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StopTimer()
+		closeDB(b, db)
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(*benchRows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+	st, err := os.Stat(filepath.Join(dir, indexName))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(st.Size())/float64(*benchRows), "B/row")
+}
+
+func firstAnswer(b *testing.B, db *DB) {
+	b.Helper()
+	r := openRoot(b, db, testKey)
+	if e, err := r.Lookup(b.Context(), benchPath(*benchRows/2)); e == nil || err != nil {
+		b.Fatal(e, err)
+	}
+}
+
+// benchOpenKilled opens what a process leaves that is killed with a log of
+// 64 MiB, or what half of all rows fill of that.
+func benchOpenKilled(b *testing.B, dir string) {
+	image := b.TempDir()
+	db := open(b, dir, Options{pragmas: "_pragma=wal_autocheckpoint(0)"})
+	r := openRoot(b, db, testKey)
+	wal := filepath.Join(dir, indexName+walSuffix)
+	for n := 0; n < *benchRows/2; n += 1000 {
+		var batch []Located
+		for range 1000 {
+			k := rand.IntN(*benchRows)
+			batch = append(batch, Located{benchPath(k), entry(k)})
+		}
+		if err := r.RecordAll(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+		if st, err := os.Stat(wal); err == nil && st.Size() > 64<<20 {
+			break
+		}
+	}
+	st, err := os.Stat(wal)
+	if err != nil {
+		b.Fatal(err)
+	}
+	copyFiles(b, dir, image)
+	closeDB(b, db)
+	for b.Loop() {
+		b.StopTimer()
+		work := b.TempDir()
+		copyFiles(b, image, work)
+		b.StartTimer()
+		db := open(b, work, Options{})
+		firstAnswer(b, db)
+		b.StopTimer()
+		closeDB(b, db)
+		os.RemoveAll(work)
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(st.Size())/(1<<20), "MiB-of-log")
+}
+
+// benchRecord has some callers record files one by one, each waiting for its own.
+func benchRecord(b *testing.B, r *Root, inFlight int, pick func(n int) int) {
+	var next atomic.Int64
+	var mu sync.Mutex
+	var waits []time.Duration
+	logged := logWritten(b, r.db)
+	var wg sync.WaitGroup
+	b.ResetTimer()
+	for range inFlight {
+		wg.Go(func() {
+			var mine []time.Duration
+			for {
+				n := int(next.Add(1))
+				if n > b.N {
+					break
+				}
+				k := pick(n)
+				e := entry(k)
+				e.CRC64 = uint64(n)
+				start := time.Now()
+				if err := r.Record(context.Background(), benchPath(k), e); err != nil {
+					b.Error(err)
+					return
+				}
+				mine = append(mine, time.Since(start))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			waits = append(waits, mine...)
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	slices.Sort(waits)
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "acks/s")
+	b.ReportMetric(waits[len(waits)/2].Seconds()*1e3, "p50-ms")
+	b.ReportMetric(waits[len(waits)*99/100].Seconds()*1e3, "p99-ms")
+	if written := logWritten(b, r.db) - logged; written > 0 {
+		b.ReportMetric(float64(written)/float64(b.N), "B-written/row")
+	}
+}
+
+// logWritten returns how many bytes this process has written, to any file.
+func logWritten(b *testing.B, _ *DB) int64 {
+	text, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(text), "wchar: ")
+	number, _, _ := strings.Cut(after, "\n")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// benchReader opens the index, reads its counters and closes it, as status
+// does, while files are being recorded.
+func benchReader(b *testing.B, dir string, r *Root) {
+	ctx, cancel := context.WithCancel(b.Context())
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				k := rand.IntN(*benchRows)
+				r.Record(ctx, benchPath(k), entry(k))
+			}
+		})
+	}
+	var waits []time.Duration
+	for b.Loop() {
+		start := time.Now()
+		reader, err := OpenReader(b.Context(), dir)
+		if err != nil {
+			b.Fatal(err)
+		}
+		v, err := reader.Root(b.Context(), testKey)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if n, _, err := v.Count(b.Context()); n != int64(*benchRows) || err != nil {
+			b.Fatal(n, err)
+		}
+		reader.Close()
+		waits = append(waits, time.Since(start))
+	}
+	cancel()
+	wg.Wait()
+	slices.Sort(waits)
+	b.ReportMetric(waits[len(waits)/2].Seconds()*1e3, "p50-ms")
+	b.ReportMetric(waits[len(waits)*99/100].Seconds()*1e3, "p99-ms")
+}
+
+// reportMemory logs what the process needs with the index open, and needed at most.
+func reportMemory(b *testing.B) {
+	runtime.GC()
+	debug.FreeOSMemory()
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "VmRSS") || strings.HasPrefix(line, "VmHWM") {
+			b.Log(strings.TrimSpace(line))
+		}
+	}
+}

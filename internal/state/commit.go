@@ -1,0 +1,239 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// ErrClosed is wrapped by what is asked of an index after Close.
+var ErrClosed = errors.New("index is closed")
+
+const (
+	maxBatch = 1000    // changes in one commit
+	maxBytes = 1 << 20 // and their bytes, roughly
+	queueLen = 1024    // changes that wait for the committer before senders do
+
+	minWait = 50 * time.Millisecond // before a failed commit is tried again
+	maxWait = 5 * time.Second
+
+	idleAfter = 10 * time.Second // without a change, before the log is emptied
+)
+
+// An ack is told how the ops it belongs to have ended.
+type ack struct {
+	left  atomic.Int32
+	ended chan error // gets the first error, or nil after the last op
+}
+
+func (a *ack) done(err error) {
+	if a == nil {
+		return
+	}
+	if err != nil {
+		select {
+		case a.ended <- err:
+		default: // an error was told already
+		}
+	} else if a.left.Add(-1) == 0 {
+		a.ended <- nil
+	}
+}
+
+// send hands an op to the committer and does not wait for its commit.
+func (db *DB) send(ctx context.Context, o *op) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-db.closing:
+		return ErrClosed
+	default:
+	}
+	select {
+	case db.ops <- o:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-db.closing:
+		return ErrClosed
+	}
+}
+
+// submit hands ops to the committer and waits until all are durable.
+func (db *DB) submit(ctx context.Context, ops []*op) error {
+	if len(ops) == 0 {
+		return nil
+	}
+	a := &ack{ended: make(chan error, 1)}
+	a.left.Store(int32(len(ops)))
+	for _, o := range ops {
+		o.ack = a
+		if err := db.send(ctx, o); err != nil {
+			return err
+		}
+	}
+	select {
+	case err := <-a.ended:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-db.stopped:
+	}
+	select { // the last commit may have been ours
+	case err := <-a.ended:
+		return err
+	default:
+		return ErrClosed
+	}
+}
+
+// flush waits until all that was sent before is committed.
+func (db *DB) flush(ctx context.Context, v *View) error {
+	return db.submit(ctx, []*op{{view: v, change: nothing{}}})
+}
+
+// commitLoop is the one goroutine that writes. It returns once Close was
+// called and all that was sent before is committed, or has failed.
+func (db *DB) commitLoop() {
+	defer close(db.stopped)
+	idle := time.NewTimer(idleAfter)
+	defer idle.Stop()
+	for {
+		select {
+		case o := <-db.ops:
+			db.commit(db.gather(o))
+			idle.Reset(idleAfter)
+		case r := <-db.repairs:
+			r.done <- db.repair(r)
+		case <-idle.C:
+			db.tidy()
+		case <-db.closing:
+			for {
+				select {
+				case o := <-db.ops:
+					db.commit(db.gather(o))
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// gather takes what has queued up behind o. Nobody waits for more to come: a
+// commit takes long enough for the next batch to collect.
+func (db *DB) gather(o *op) []*op {
+	batch := append(db.batch[:0], o)
+	for size := o.size; len(batch) < maxBatch && size < maxBytes; {
+		select {
+		case o := <-db.ops:
+			batch = append(batch, o)
+			size += o.size
+		default:
+			db.batch = batch
+			return batch
+		}
+	}
+	db.batch = batch
+	return batch
+}
+
+// commit makes a batch durable and tells who waits for it. It tries until it
+// succeeds, fails in a way that does not pass, or the index is closed.
+func (db *DB) commit(batch []*op) {
+	defer clear(batch)
+	wait := minWait
+	for {
+		err := db.attempt(batch)
+		if err == nil {
+			db.clearTrouble()
+		} else if db.w == nil || passing(err) {
+			db.setTrouble(err)
+			if db.pause(wait) {
+				wait = min(2*wait, maxWait)
+				continue
+			}
+			err = fmt.Errorf("%w, and could not write: %w", ErrClosed, err)
+		}
+		for _, o := range batch {
+			o.ack.done(err)
+		}
+		return
+	}
+}
+
+// attempt commits a batch. A damaged index is rebuilt first, once: one that is
+// damaged again at once says more about the machine than about the file.
+func (db *DB) attempt(batch []*op) error {
+	for rebuilt := false; ; rebuilt = true {
+		if db.w == nil {
+			if err := db.reopen(db.broken); err != nil {
+				return err
+			}
+		}
+		err := db.w.commit(batch)
+		if rebuilt || !damaged(err) {
+			return err
+		}
+		if err := db.rebuild(err); err != nil {
+			return err
+		}
+	}
+}
+
+// pause waits, and tells whether to go on after it.
+func (db *DB) pause(wait time.Duration) bool {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-db.closing:
+		return false
+	}
+}
+
+// Trouble returns why nothing can be written at the moment, nil when all is well.
+func (db *DB) Trouble() error {
+	if err := db.trouble.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (db *DB) setTrouble(err error) {
+	if db.trouble.Swap(&err) == nil {
+		db.log.Error("index cannot be written, trying again", "path", db.path(indexName), "err", err)
+	}
+}
+
+func (db *DB) clearTrouble() {
+	if db.trouble.Load() != nil {
+		db.trouble.Store(nil)
+		db.log.Info("index can be written again", "path", db.path(indexName))
+	}
+}
+
+// tidy empties the log while nothing else is to do. It waits for no reader.
+func (db *DB) tidy() {
+	if db.w == nil {
+		return
+	}
+	if err := errors.Join(checkpoint(db.w.c), db.w.look()); err != nil {
+		db.log.Debug("log of the index not emptied", "path", db.path(indexName), "err", err)
+	}
+}
+
+// checkpoint writes the log back to the file and cuts it to nothing, unless a
+// reader needs it.
+func checkpoint(c *conn) error {
+	ctx := context.Background()
+	if err := c.script(ctx, "PRAGMA busy_timeout=0"); err != nil {
+		return err
+	}
+	_, err := c.first(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	return errors.Join(err, c.script(ctx, "PRAGMA busy_timeout=5000"))
+}

@@ -1,0 +1,106 @@
+package upload
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A gate lets as many requests run at once as its tuner allows. Requests for
+// parts take at most three quarters of the places, and where both kinds wait
+// they take turns, so neither large nor small files starve. Safe for concurrent
+// use.
+type gate struct {
+	mu      sync.Mutex
+	tuner   *tuner
+	running int // requests, those for parts included
+	parts   int
+	waiting [2][]chan struct{} // small, parts; each in order of arrival
+	turn    int                // whose turn it is
+}
+
+const (
+	forSmall = 0
+	forPart  = 1
+)
+
+func newGate(max int) *gate { return &gate{tuner: newTuner(max)} }
+
+// pass waits for a place, runs the request and gives the place back. The
+// request tells how many bytes it sent.
+func (g *gate) pass(ctx context.Context, kind int, request func() (int64, error)) error {
+	if err := g.enter(ctx, kind); err != nil {
+		return err
+	}
+	sent, err := request()
+	g.leave(kind, sent, err != nil && congested(err))
+	return err
+}
+
+func (g *gate) enter(ctx context.Context, kind int) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	ch := make(chan struct{})
+	g.waiting[kind] = append(g.waiting[kind], ch)
+	g.admit()
+	g.mu.Unlock()
+	select {
+	case <-ch:
+		return nil
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
+	i := slices.Index(g.waiting[kind], ch)
+	if i >= 0 {
+		g.waiting[kind] = slices.Delete(g.waiting[kind], i, i+1)
+	}
+	g.mu.Unlock()
+	if i < 0 { // admitted in the same moment
+		g.leave(kind, 0, false)
+	}
+	return ctx.Err()
+}
+
+func (g *gate) leave(kind int, sent int64, failed bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running--
+	if kind == forPart {
+		g.parts--
+	}
+	g.tuner.observe(time.Now(), sent, failed)
+	g.admit()
+}
+
+// admit lets those in who may run now.
+func (g *gate) admit() {
+	for g.running < g.tuner.limit {
+		kind := g.turn
+		if !g.ready(kind) {
+			kind = 1 - kind
+		}
+		if !g.ready(kind) {
+			return
+		}
+		close(g.waiting[kind][0])
+		g.waiting[kind] = g.waiting[kind][1:]
+		g.running++
+		if kind == forPart {
+			g.parts++
+		}
+		g.turn = 1 - kind
+	}
+	if len(g.waiting[forSmall])+len(g.waiting[forPart]) > 0 {
+		g.tuner.wanted = true
+	}
+}
+
+func (g *gate) ready(kind int) bool {
+	if len(g.waiting[kind]) == 0 {
+		return false
+	}
+	return kind == forSmall || g.parts < max(1, g.tuner.limit*3/4)
+}

@@ -1,0 +1,54 @@
+package upload
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// Metadata that osssync gives to objects where Properties.Preserve asks for it.
+const (
+	metaMTime = "osssync-mtime" // modification time, ns since 1970
+	metaMode  = "osssync-mode"  // permissions, octal
+)
+
+// header returns what goes with the object of a file.
+func (p *Properties) header(file string, in info) Header {
+	h := Header{
+		ContentType:  p.contentType(file),
+		CacheControl: p.CacheControl,
+		StorageClass: p.StorageClass,
+		Encryption:   p.Encryption,
+		ACL:          p.ACL,
+		Metadata:     p.Metadata,
+		Tags:         p.Tags,
+	}
+	if p.Preserve {
+		meta := make(map[string]string, len(p.Metadata)+2)
+		maps.Copy(meta, p.Metadata)
+		meta[metaMTime] = strconv.FormatInt(in.MTime, 10)
+		meta[metaMode] = fmt.Sprintf("%04o", in.mode.Perm())
+		h.Metadata = meta
+	}
+	return h
+}
+
+func (p *Properties) contentType(file string) string {
+	ext := strings.ToLower(path.Ext(file))
+	if t, ok := p.ContentTypes[ext]; ok {
+		return t
+	}
+	return ContentType(file)
+}
+
+// ContentType returns the content type of a name by its extension, from a table
+// that is the same on every platform; "application/octet-stream" for one that is
+// not in it.
+func ContentType(name string) string {
+	if t, ok := contentTypes[strings.ToLower(path.Ext(name))]; ok {
+		return t
+	}
+	return "application/octet-stream"
+}

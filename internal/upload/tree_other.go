@@ -1,0 +1,38 @@
+//go:build !linux && !windows
+
+package upload
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const openFlags = unix.O_NONBLOCK | unix.O_NOCTTY
+
+type system struct{}
+
+func newSystem(*os.File) system { return system{} }
+
+func (t *Tree) open(path string) (*os.File, error) { return t.openRoot(path) }
+
+func (t *Tree) lstat(path string) (info, error) {
+	f, err := t.openRoot(path)
+	if err != nil {
+		return info{}, err
+	}
+	defer f.Close()
+	return fstat(f)
+}
+
+func (t *Tree) writers(*os.File, uint64) Writers { return Unknown }
+
+func (t *Tree) grain(*os.File, uint64) time.Duration { return 10 * time.Millisecond }
+
+func isNotDir(err error) bool { return errors.Is(err, unix.ENOTDIR) }
+
+func isLink(err error) bool { return errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) }
+
+func isShared(err error) bool { return errors.Is(err, unix.EAGAIN) }

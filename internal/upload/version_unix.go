@@ -1,0 +1,38 @@
+//go:build unix
+
+package upload
+
+import (
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/osssync/osssync/internal/state"
+)
+
+func fstat(f *os.File) (info, error) { return fstatFD(int(f.Fd())) }
+
+func fstatFD(fd int) (info, error) {
+	var st unix.Stat_t
+	for {
+		err := unix.Fstat(fd, &st)
+		if err == nil {
+			break
+		}
+		if err != unix.EINTR {
+			return info{}, err
+		}
+	}
+	return info{
+		Version: state.Version{
+			Size:   st.Size,
+			MTime:  st.Mtim.Nano(),
+			CTime:  st.Ctim.Nano(),
+			FileID: state.FileID{st.Ino},
+		},
+		device:  uint64(st.Dev),
+		mode:    fs.FileMode(st.Mode & 0o777),
+		regular: st.Mode&unix.S_IFMT == unix.S_IFREG,
+	}, nil
+}

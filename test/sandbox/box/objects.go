@@ -1,0 +1,53 @@
+package box
+
+import (
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// An Object is one of the bucket.
+type Object struct {
+	Size  int64  `json:"size"`         // bytes
+	CRC64 uint64 `json:"crc64,string"` // decimal in JSON, as OSS writes it
+	ETag  string `json:"etag"`         // without quotes
+}
+
+// Objects returns what is in the bucket, by key.
+func (b *Box) Objects() (map[string]Object, error) {
+	objects := map[string]Object{}
+	for marker, more := "", true; more; {
+		var page struct {
+			IsTruncated bool
+			NextMarker  string
+			Contents    []struct {
+				Key, ETag string
+				Size      int64
+			}
+		}
+		q := url.Values{"encoding-type": {"url"}, "max-keys": {"1000"}, "marker": {marker}}
+		w := b.ask(http.MethodGet, "", q)
+		if err := xml.Unmarshal(w.Body.Bytes(), &page); w.Code != http.StatusOK || err != nil {
+			return nil, fmt.Errorf("list %s: status %d, %w", b.Bucket, w.Code, err)
+		}
+		for _, c := range page.Contents {
+			key, err := url.PathUnescape(c.Key)
+			if err != nil {
+				return nil, fmt.Errorf("list %s: %w", b.Bucket, err)
+			}
+			o := Object{Size: c.Size, ETag: strings.Trim(c.ETag, `"`)}
+			if o.CRC64, err = b.crc64(key, o); err != nil {
+				return nil, err
+			}
+			objects[key] = o
+		}
+		var err error
+		if marker, err = url.PathUnescape(page.NextMarker); err != nil {
+			return nil, fmt.Errorf("list %s: %w", b.Bucket, err)
+		}
+		more = page.IsTruncated
+	}
+	return objects, nil
+}

@@ -1,0 +1,303 @@
+package oss
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// An upload is a multipart upload that is neither completed nor aborted. Its
+// parts are guarded by the bucket's lock; the rest does not change.
+type upload struct {
+	id      string
+	key     string
+	object  *object // what it will be, without content
+	forbid  bool    // x-oss-forbid-overwrite when it began
+	started int64
+	parts   map[int]*part
+}
+
+// A part does not change. To send its number again puts another in its place.
+type part struct {
+	number   int
+	size     int64
+	etag     string
+	crc      uint64
+	modified int64
+	segs     []segment
+}
+
+// uploadRecord and partRecord are how the store has them.
+type uploadRecord struct {
+	Key     string
+	Object  *object
+	Forbid  bool
+	Started int64
+}
+
+type partRecord struct {
+	Size     int64
+	ETag     string
+	CRC      string
+	Modified int64
+	Blobs    []uint64
+}
+
+func uploadKey(bucket, id string) string { return "u" + bucket + "\x00" + id }
+
+func partKey(bucket, id string, number int) string {
+	return "p" + bucket + "\x00" + id + "\x00" + strconv.Itoa(number)
+}
+
+// MarshalJSON implements json.Marshaler.
+func (p *part) MarshalJSON() ([]byte, error) {
+	r := partRecord{p.size, p.etag, strconv.FormatUint(p.crc, 16), p.modified, nil}
+	for _, s := range p.segs {
+		r.Blobs = append(r.Blobs, s.id)
+	}
+	return json.Marshal(r)
+}
+
+// decodePart reads a part from its record, whose key is the bucket, the id and
+// the number.
+func decodePart(key string, v []byte, known blobTable) (p *part, id string, err error) {
+	var r partRecord
+	if err := json.Unmarshal(v, &r); err != nil {
+		return nil, "", err
+	}
+	_, rest, _ := strings.Cut(key, "\x00")
+	id, digits, _ := strings.Cut(rest, "\x00")
+	number, err := strconv.Atoi(digits)
+	if err != nil {
+		return nil, "", err
+	}
+	crc, err := strconv.ParseUint(r.CRC, 16, 64)
+	if err != nil {
+		return nil, "", err
+	}
+	sizes := []int64{r.Size}[:len(r.Blobs)]
+	return &part{number, r.Size, r.ETag, crc, r.Modified, known.segments(r.Blobs, sizes)}, id, nil
+}
+
+func (s *Server) initiateMultipartUpload(x *exchange, b *bucket) error {
+	if err := checkCallback(x); err != nil {
+		return err
+	}
+	o, err := newObject(x, b)
+	if err != nil {
+		return err
+	}
+	if err := checkOverwrite(x, b); err != nil {
+		return err
+	}
+	o.kind = multipart
+	u := &upload{
+		id: strings.ToUpper(hex.EncodeToString(randomBytes(16))), key: x.key, object: o,
+		forbid: x.forbidden(), started: x.now.UnixNano(), parts: make(map[int]*part),
+	}
+	if err := b.begin(u); err != nil {
+		return err
+	}
+	x.setEncryption(o)
+	encoded := x.query.get("encoding-type") == "url"
+	var d document
+	d.start()
+	d.open("InitiateMultipartUploadResult")
+	if encoded {
+		d.text("EncodingType", "url")
+	}
+	d.text("Bucket", b.name)
+	d.name("Key", x.key, encoded)
+	d.text("UploadId", u.id)
+	d.close("InitiateMultipartUploadResult")
+	x.document(&d)
+	return nil
+}
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails
+	return b
+}
+
+func (b *bucket) begin(u *upload) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.gone {
+		return noSuchBucket(b.name)
+	}
+	b.uploads[u.id] = u
+	b.store.set(uploadKey(b.name, u.id), uploadRecord{u.key, u.object, u.forbid, u.started})
+	return nil
+}
+
+// upload returns the upload of an id, if it is one of the key.
+func (b *bucket) upload(id, key, ec string) (*upload, error) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	u := b.uploads[id]
+	if u == nil || u.key != key {
+		return nil, noSuchUpload(id, ec)
+	}
+	return u, nil
+}
+
+// readPart reads which part a request is about.
+func readPart(x *exchange) (int, error) {
+	v := x.query.get("partNumber")
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 || n > maxParts {
+		return 0, invalidArgument("Part number must be an integer between 1 and 10000, inclusive.", "partNumber", v, "0017-00000220")
+	}
+	if x.query.get("uploadId") == "" {
+		return 0, invalidArgument("This operation requires an uploadId.", "uploadId", "", "0017-00000221")
+	}
+	return n, nil
+}
+
+func (s *Server) uploadPart(x *exchange, b *bucket) error {
+	n, err := readPart(x)
+	if err != nil {
+		return err
+	}
+	u, err := b.upload(x.query.get("uploadId"), x.key, "0042-00000104")
+	if err != nil {
+		return err
+	}
+	bd, err := s.receive(x)
+	if err != nil {
+		return err
+	}
+	p := newPart(n, bd, x.now.UnixNano())
+	if err := b.addPart(u, p, "0042-00000104"); err != nil {
+		s.blobs.release(bd.segs)
+		return err
+	}
+	x.set("Etag", quote(p.etag))
+	x.set("Content-Md5", base64.StdEncoding.EncodeToString(bd.md5[:]))
+	x.setCRC(p.crc)
+	x.setEncryption(u.object)
+	x.done(http.StatusOK)
+	return nil
+}
+
+// newPart makes a part that takes over the body's references.
+func newPart(n int, bd *body, now int64) *part {
+	return &part{n, bd.size, strings.ToUpper(hex.EncodeToString(bd.md5[:])), bd.crc, now, bd.segs}
+}
+
+// addPart adds a part to an upload, unless that has ended meanwhile.
+func (b *bucket) addPart(u *upload, p *part, ec string) error {
+	b.mu.Lock()
+	if b.uploads[u.id] != u {
+		b.mu.Unlock()
+		return noSuchUpload(u.id, ec)
+	}
+	old := u.parts[p.number]
+	u.parts[p.number] = p
+	b.store.set(partKey(b.name, u.id, p.number), p)
+	b.mu.Unlock()
+	if old != nil {
+		b.blobs.release(old.segs)
+	}
+	return nil
+}
+
+// end removes an upload under the lock and returns its parts, in no order.
+func (b *bucket) end(u *upload) []*part {
+	delete(b.uploads, u.id)
+	b.store.remove(uploadKey(b.name, u.id))
+	parts := make([]*part, 0, len(u.parts))
+	for n, p := range u.parts {
+		b.store.remove(partKey(b.name, u.id, n))
+		parts = append(parts, p)
+	}
+	return parts
+}
+
+func (s *Server) abortMultipartUpload(x *exchange, b *bucket) error {
+	id := x.query.get("uploadId")
+	b.mu.Lock()
+	u := b.uploads[id]
+	if u == nil || u.key != x.key {
+		b.mu.Unlock()
+		return noSuchUpload(id, "0042-00000002")
+	}
+	parts := b.end(u)
+	b.mu.Unlock()
+	for _, p := range parts {
+		b.blobs.release(p.segs)
+	}
+	x.done(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) listParts(x *exchange, b *bucket) error {
+	l, err := readListing(x, "part-number-marker", "max-parts", 1000)
+	if err != nil {
+		return err
+	}
+	after := 0
+	if l.after != "" {
+		if after, err = strconv.Atoi(l.after); err != nil || after < 0 {
+			return invalidArgument("Argument part-number-marker must be an integer.", "part-number-marker", l.after, "0017-00000222")
+		}
+	}
+	u, err := b.upload(x.query.get("uploadId"), x.key, "0042-00000002")
+	if err != nil {
+		return err
+	}
+	parts := b.sortedParts(u, after)
+	truncated := len(parts) > l.max
+	parts = parts[:min(len(parts), l.max)]
+	next := after
+	if len(parts) > 0 {
+		next = parts[len(parts)-1].number
+	}
+	var d document
+	d.start()
+	d.open("ListPartsResult")
+	if l.encoded {
+		d.text("EncodingType", "url")
+	}
+	d.text("Bucket", b.name)
+	d.name("Key", u.key, l.encoded)
+	d.text("UploadId", u.id)
+	d.text("StorageClass", u.object.class)
+	d.int("PartNumberMarker", int64(after))
+	d.int("NextPartNumberMarker", int64(next))
+	d.int("MaxParts", int64(l.max))
+	d.bool("IsTruncated", truncated)
+	for _, p := range parts {
+		d.open("Part")
+		d.int("PartNumber", int64(p.number))
+		d.time("LastModified", p.modified)
+		d.text("ETag", quote(p.etag))
+		d.text("HashCrc64ecma", strconv.FormatUint(p.crc, 10))
+		d.int("Size", p.size)
+		d.close("Part")
+	}
+	d.close("ListPartsResult")
+	x.document(&d)
+	return nil
+}
+
+// sortedParts returns the parts above a number.
+func (b *bucket) sortedParts(u *upload, after int) []*part {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var parts []*part
+	for n, p := range u.parts {
+		if n > after {
+			parts = append(parts, p)
+		}
+	}
+	slices.SortFunc(parts, func(a, b *part) int { return cmp.Compare(a.number, b.number) })
+	return parts
+}
