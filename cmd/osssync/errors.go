@@ -82,8 +82,23 @@ func (a *app) complain(ctx context.Context, err error) {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		fmt.Fprintln(a.stderr, "osssync: "+printable(line))
 	}
+	if _, ok := errors.AsType[*commandError](err); !ok && len(config.Mistakes(err)) > 0 {
+		a.adviseOn(config.Mistakes(err))
+		return
+	}
 	if h := hint(err); h != "" {
 		fmt.Fprintln(a.stderr, a.tr("hint")+": "+printable(a.tr(h)))
+	}
+}
+
+// adviseOn prints the hints to mistakes in the configuration, each once.
+func (a *app) adviseOn(mistakes []*config.Error) {
+	seen := map[string]bool{"": true}
+	for _, m := range mistakes {
+		if !seen[m.Hint] {
+			seen[m.Hint] = true
+			fmt.Fprintln(a.stderr, a.tr("hint")+": "+printable(a.tr(m.Hint)))
+		}
 	}
 }
 

@@ -37,4 +37,21 @@ var chinese = map[string]string{
 	syncLong: `对列出的任务（默认全部）跑一遍：扫描、上传有差异的文件、退出。终端上显示进度条，
 在管道中每个文件一行。--dry-run 只打印计划：每个动作及其原因，最后是合计，不做任何改动。`,
 	"print what would be done and why, and change nothing": "打印将要做什么及原因，不做任何改动",
+	"Show the role's credential, without its secrets":      "显示角色的凭证，不显示任何秘密",
+	credsLong: `显示 osssync 使用的凭证：角色、实例、AccessKey ID、过期时间，以及它来自元数据服务还是缓存。
+绝不显示秘密。`,
+	"Print the least RAM policy that this configuration needs": "输出本配置所需的最小 RAM 权限策略",
+	policyLong: `输出本配置各任务所需的最小 RAM 权限策略，可直接粘贴到控制台。--ls 再加上 osssync ls 所需的权限。
+--trust 输出实例角色的信任策略；配置了第二个角色时，--assume 输出实例角色扮演它所需的权限。`,
+	"allow osssync ls on the jobs' prefixes too":                    "同时允许对各任务的前缀执行 osssync ls",
+	"print the trust policy of the instance's role":                 "输出实例角色的信任策略",
+	"print what the instance's role needs to assume the second one": "输出实例角色扮演第二个角色所需的权限",
+	"Write an object to standard output, CRC-64 checked":            "把对象写到标准输出，并校验 CRC-64",
+	catLong:                     "把对象写到标准输出，结束时校验 CRC-64：退出码不为 0 时，已写出的内容不可信。",
+	"Show one object's headers": "显示一个对象的头信息",
+	"Tell for each path whether it is taken, and by which rule": "说明每个路径是否会被上传，由哪条规则决定",
+	filterLong:                              "对每个路径，说明任务是否会上传它，以及起决定作用的规则。路径不必存在；不在任何任务目录中的会注明。",
+	"Print a completion script for a shell": "输出 shell 的补全脚本",
+	"Print the effective value of every key and where it comes from": "输出每个配置项的实际值及其来源",
+	"Print a JSON Schema of the configuration, for editors":          "输出配置的 JSON Schema，供编辑器使用",
 }

@@ -18,4 +18,13 @@ func parseURL(s string) (ossURL, error) {
 	return ossURL{bucket, key}, nil
 }
 
+// parseObjectURL is parseURL for what must name an object.
+func parseObjectURL(s string) (ossURL, error) {
+	u, err := parseURL(s)
+	if err == nil && u.key == "" {
+		err = usageErrorf("%s: the key is missing", s)
+	}
+	return u, err
+}
+
 func (u ossURL) String() string { return "oss://" + u.bucket + "/" + u.key }

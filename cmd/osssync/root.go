@@ -1,10 +1,14 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,6 +37,9 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return a.checkFlags()
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cmd.Help()
 		},
@@ -64,7 +71,13 @@ func (a *app) commands() []*cobra.Command {
 		a.syncCommand(),
 		a.lsCommand(),
 		a.putCommand(),
+		a.catCommand(),
+		a.statCommand(),
+		a.credsCommand(),
+		a.policyCommand(),
 		a.configCommand(),
+		a.filterCommand(),
+		a.completionCommand(),
 		a.versionCommand(),
 	}
 }
@@ -85,33 +98,38 @@ func (a *app) strict(cmd *cobra.Command) {
 	}
 }
 
-// logger returns the logger of a command: level and format as the flags say,
-// else as the configuration does.
-func (a *app) logger(c *config.Config) (*slog.Logger, error) {
-	level, format := a.logLevel, a.logFormat
-	if level == "" {
-		level = c.Agent.LogLevel
-	}
-	if format == "" {
-		format = c.Agent.LogFormat
-	}
+// checkFlags refuses values of global flags that mean nothing.
+func (a *app) checkFlags() error {
 	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, usageErrorf("--log-level %s: not debug, info, warn or error", level)
+	if a.logLevel != "" && l.UnmarshalText([]byte(a.logLevel)) != nil {
+		return usageErrorf("--log-level %s: not debug, info, warn or error", a.logLevel)
 	}
-	opt := &slog.HandlerOptions{Level: l}
-	switch format {
-	case "json":
-		return slog.New(slog.NewJSONHandler(a.stderr, opt)), nil
-	case "text":
-		return slog.New(slog.NewTextHandler(a.stderr, opt)), nil
-	case "auto", "":
-		if isTerminal(a.stderr) {
-			return slog.New(slog.NewTextHandler(a.stderr, opt)), nil
-		}
-		return slog.New(slog.NewJSONHandler(a.stderr, opt)), nil
+	if !slices.Contains([]string{"", "auto", "text", "json"}, a.logFormat) {
+		return usageErrorf("--log-format %s: not text or json", a.logFormat)
 	}
-	return nil, usageErrorf("--log-format %s: not text or json", format)
+	return nil
+}
+
+// logger returns the logger of the agent: level and format as the flags say,
+// else as the configuration does.
+func (a *app) logger(c *config.Config) *slog.Logger {
+	var l slog.Level
+	// Both the flag and the configuration have been checked.
+	_ = l.UnmarshalText([]byte(cmp.Or(a.logLevel, c.Agent.LogLevel)))
+	format := cmp.Or(a.logFormat, c.Agent.LogFormat)
+	if format == "text" || format == "auto" && isTerminal(a.stderr) {
+		return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: l}))
+	}
+	return slog.New(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: l, ReplaceAttr: seconds}))
+}
+
+// quietLogger returns the logger of a one-shot, which says by its output and
+// its error what happened. It logs only if it is told to.
+func (a *app) quietLogger(c *config.Config) *slog.Logger {
+	if a.logLevel == "" {
+		return slog.New(slog.DiscardHandler)
+	}
+	return a.logger(c)
 }
 
 // load reads the configuration. Without a file it returns the defaults where
@@ -125,16 +143,25 @@ func (a *app) load(optional bool) (*config.Config, error) {
 		}
 	}
 	c, err := config.Load(path)
+	if _, statErr := os.Stat(path); err != nil && errors.Is(statErr, fs.ErrNotExist) {
+		return nil, &commandError{exitConfig, err, "name a configuration file with -c or $OSSSYNC_CONFIG; config.example.toml shows every key"}
+	}
 	if err != nil {
-		if os.IsNotExist(err) || !hasConfigError(err) {
-			return nil, &commandError{
-				code: exitConfig, err: err,
-				hint: "name a configuration file with -c or " + "$OSSSYNC_CONFIG",
-			}
-		}
+		return nil, err
+	}
+	if err := checkFilters(c); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// seconds writes durations in JSON as everywhere in this program's JSON: in
+// seconds.
+func seconds(_ []string, attr slog.Attr) slog.Attr {
+	if attr.Value.Kind() == slog.KindDuration {
+		return slog.Float64(attr.Key, attr.Value.Duration().Seconds())
+	}
+	return attr
 }
 
 func isTerminal(v any) bool {

@@ -31,13 +31,14 @@ func (a *app) runCommand() *cobra.Command {
 }
 
 func (a *app) run(ctx context.Context) error {
-	s, err := a.session(false)
+	c, err := a.load(false)
 	if err != nil {
 		return err
 	}
-	if len(s.config.Jobs) == 0 {
+	if len(c.Jobs) == 0 {
 		return noJobs()
 	}
+	s := newSession(c, a.logger(c))
 	s.log.InfoContext(ctx, "osssync starts", "version", version, "jobs", len(s.config.Jobs))
 	ag := agent.New(s.agentOptions(ctx, jobPointers(s.config)))
 	g, gctx := errgroup.WithContext(ctx)

@@ -54,12 +54,12 @@ func (c *syncCommand) run(ctx context.Context, names []string) error {
 	opt.Report = out.event
 	opt.Grace = func() time.Duration { return interruptGrace }
 	ag := agent.New(opt)
+	pass := ag.Sync
 	if c.dryRun {
-		err = ag.Plan(ctx)
-	} else {
-		err = ag.Sync(ctx)
+		pass = ag.Plan
 	}
-	out.finish(s.requests())
+	unchanged, err := pass(ctx)
+	out.finish(unchanged, s.requests())
 	return c.outcome(ctx, out, err)
 }
 

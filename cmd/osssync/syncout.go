@@ -14,6 +14,9 @@ import (
 	"github.com/osssync/osssync/internal/upload"
 )
 
+// maxFailLines bounds the failures that are printed for people.
+const maxFailLines = 20
+
 // A syncLine is a line of sync --json about one path.
 type syncLine struct {
 	Action string `json:"action"`
@@ -130,6 +133,7 @@ func (o *syncOutput) line(e plan.Event) {
 	case o.json:
 		// The bytes of a name that is no UTF-8 are replaced; the error says so.
 		_ = json.NewEncoder(o.out).Encode(l)
+	case l.Action == "fail" && o.totals.Failed > maxFailLines:
 	case l.Action == "fail":
 		fmt.Fprintf(o.app.stderr, "osssync: %s %s: %s\n", e.Job, printable(e.Path), printable(l.Error))
 	case l.Action == "skip":
@@ -143,11 +147,16 @@ func (o *syncOutput) line(e plan.Event) {
 	}
 }
 
-// finish prints the totals.
-func (o *syncOutput) finish(requests int64) {
+// finish prints the totals, with the files that were found unchanged and were
+// worth no event.
+func (o *syncOutput) finish(unchanged, requests int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.bar.close()
+	if more := o.totals.Failed - maxFailLines; more > 0 && !o.json {
+		fmt.Fprintf(o.app.stderr, "osssync: and %d more failed; --json shows all\n", more)
+	}
+	o.totals.Skipped += unchanged
 	if !o.dryRun {
 		o.totals.Requests = requests
 	}

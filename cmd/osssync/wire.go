@@ -40,11 +40,7 @@ func (a *app) session(optional bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := a.logger(c)
-	if err != nil {
-		return nil, err
-	}
-	return newSession(c, log), nil
+	return newSession(c, a.quietLogger(c)), nil
 }
 
 func newSession(c *config.Config, log *slog.Logger) *session {

@@ -72,11 +72,12 @@ type pipeline struct {
 	index    index
 	queue    *plan.Queue
 	uploader *upload.Uploader
+	report   func(plan.Event)
 }
 
 func (a *Agent) newPipeline(ix index, opt plan.Options) *pipeline {
 	q := plan.NewQueue(opt)
-	return &pipeline{index: ix, queue: q, uploader: upload.New(q, upload.Options{
+	return &pipeline{index: ix, queue: q, report: opt.Report, uploader: upload.New(q, upload.Options{
 		Workers: a.opt.Config.Agent.MaxUploads,
 		Memory:  int64(a.opt.Config.Agent.Memory),
 		Grace:   a.opt.Grace,

@@ -48,6 +48,7 @@ func (w writable) attach(ctx context.Context, key state.RootKey, opt *plan.LaneO
 	}
 	opt.Target.Index = record{root}
 	opt.Index, opt.Count, opt.SetRoot = root, root.Count, root.SetIdentity
+	opt.Digests, opt.SetDigest = root.Digests, root.SetDigest
 	opt.Frozen = !verified
 	if verified {
 		return func(context.Context) error { return nil }, nil
@@ -84,7 +85,7 @@ func (r readable) attach(ctx context.Context, key state.RootKey, opt *plan.LaneO
 	if view == nil {
 		return nothing{}.attach(ctx, key, opt)
 	}
-	opt.Index, opt.Count = view, view.Count
+	opt.Index, opt.Count, opt.Digests = view, view.Count, view.Digests
 	opt.Root, _, err = view.Identity(ctx)
 	return func(context.Context) error { return nil }, err
 }

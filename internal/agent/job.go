@@ -49,7 +49,7 @@ func (a *Agent) open(ctx context.Context, p *pipeline, job *config.Job) (*line, 
 	}
 	opt := laneOptions(job, prefix, filter)
 	opt.Target = &upload.Target{Name: job.Name, Tree: tree, Bucket: b, Object: properties(job)}
-	opt.Tree = source{tree}
+	opt.Tree = tree
 	key := state.RootKey{Source: job.Source, Bucket: job.Bucket, Prefix: prefix}
 	verified, err := p.index.attach(ctx, key, &opt)
 	if err != nil {
@@ -58,7 +58,7 @@ func (a *Agent) open(ctx context.Context, p *pipeline, job *config.Job) (*line, 
 	l := &line{job: job, prefix: prefix, tree: tree, options: a.watchOptions(job, filter)}
 	opt.Rescan = func() { l.watcher.Rescan() }
 	l.lane = p.queue.Lane(opt)
-	l.sink = &sink{lane: l.lane, opened: opened, verified: verified, job: job.Name, log: a.log}
+	l.sink = &sink{lane: l.lane, opened: opened, verified: verified, job: job.Name, report: p.report, log: a.log}
 	l.watcher = watch.New(job.Source, l.sink, l.options)
 	return l, nil
 }

@@ -54,7 +54,11 @@ func (r *reporter) write(e plan.Event) {
 	if skipped > 0 {
 		attrs = append(attrs, slog.Int("more", skipped))
 	}
-	if e.Final {
+	switch {
+	case e.Path == "":
+		r.log.LogAttrs(ctx, slog.LevelError, "job held up", attrs...)
+		return
+	case e.Final:
 		r.log.LogAttrs(ctx, slog.LevelError, "not uploaded", attrs...)
 		return
 	}

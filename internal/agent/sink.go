@@ -3,11 +3,11 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/osssync/osssync/internal/plan"
 	"github.com/osssync/osssync/internal/state"
-	"github.com/osssync/osssync/internal/upload"
 	"github.com/osssync/osssync/internal/watch"
 )
 
@@ -15,12 +15,16 @@ import (
 // opened, so that the job begins again with the one that is there now.
 var errReplaced = errors.New("source was replaced by another directory")
 
+// errUnread is what is known of a directory that could not be read.
+var errUnread = errors.New("directory could not be read: nothing is known of the files in it")
+
 // A sink hands what the watcher finds to the job's lane.
 type sink struct {
 	lane     *plan.Lane
 	opened   state.Identity // of the source
 	verified func(context.Context) error
 	job      string
+	report   func(plan.Event)
 	log      *slog.Logger
 }
 
@@ -55,7 +59,7 @@ func listing(l watch.Listing) plan.Listing {
 // Scanned implements watch.Sink.
 func (s *sink) Scanned(ctx context.Context, sc watch.Scan) error {
 	root := state.Identity{Device: sc.Root.Device, FileID: sc.Root.FileID}
-	s.report(ctx, sc)
+	s.tell(ctx, sc)
 	err := s.lane.Scanned(ctx, plan.Scan{
 		Number: sc.Number, Complete: sc.Complete, Unread: sc.Unread, Root: root, Err: sc.Err,
 	})
@@ -71,27 +75,14 @@ func (s *sink) Scanned(ctx context.Context, sc watch.Scan) error {
 	return nil
 }
 
-func (s *sink) report(ctx context.Context, sc watch.Scan) {
-	switch {
-	case sc.Err != nil:
-		s.log.ErrorContext(ctx, "source not readable", "job", s.job, "err", sc.Err)
-	case !sc.Complete:
-		for _, dir := range sc.Unread {
-			s.log.WarnContext(ctx, "directory not readable", "job", s.job, "dir", dir)
-		}
+// tell reports what could not be read as it does files.
+func (s *sink) tell(ctx context.Context, sc watch.Scan) {
+	if sc.Err != nil {
+		s.report(plan.Event{Job: s.job, Err: fmt.Errorf("read source: %w", sc.Err), Final: true})
+		return
 	}
-	if sc.Err == nil {
-		s.log.InfoContext(ctx, "scanned", "job", s.job, "files", sc.Files, "dirs", sc.Dirs, "took", sc.Took)
+	for _, dir := range sc.Unread {
+		s.report(plan.Event{Job: s.job, Path: dir, Err: errUnread, Final: true})
 	}
-}
-
-// A source is the open source directory as the planner asks about it.
-type source struct{ *upload.Tree }
-
-// Identity fails where the source's path leads to another directory now.
-func (s source) Identity() (state.Identity, error) {
-	if err := s.Present(); err != nil {
-		return state.Identity{}, err
-	}
-	return s.Tree.Identity()
+	s.log.InfoContext(ctx, "scanned", "job", s.job, "files", sc.Files, "dirs", sc.Dirs, "took", sc.Took)
 }

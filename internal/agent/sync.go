@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,28 +18,31 @@ import (
 const syncTries = 7
 
 // Sync makes one pass: it scans every job once, does what that finds to be
-// done, and returns when the last of it has ended. A job that cannot be started
-// is a *JobError, and the others go on; of files that failed Options.Report
-// hears, they are no error of Sync.
-func (a *Agent) Sync(ctx context.Context) error {
+// done, and returns when the last of it has ended, with how many files were
+// found unchanged. A job that cannot be started or goes on no more is a
+// *JobError, and the others go on; of single files Options.Report hears, those
+// that failed are no error of Sync.
+func (a *Agent) Sync(ctx context.Context) (unchanged int64, err error) {
 	ix, err := a.openIndex(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	p := a.newPipeline(ix, plan.Options{Report: a.opt.Report, MaxTries: syncTries})
-	return errors.Join(a.pass(ctx, p, p.uploader.Run), ix.Close())
+	unchanged, err = a.pass(ctx, p, p.uploader.Run)
+	return unchanged, errors.Join(err, ix.Close())
 }
 
 // Plan is Sync without the doing: Options.Report hears of everything that
 // would be done; nothing is sent or written, and the index may be in use.
-func (a *Agent) Plan(ctx context.Context) error {
+func (a *Agent) Plan(ctx context.Context) (unchanged int64, err error) {
 	ix, err := a.readIndex(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	p := a.newPipeline(ix, plan.Options{Report: a.opt.Report, DryRun: true})
 	pretend := func(ctx context.Context) error { return pretend(ctx, p.queue) }
-	return errors.Join(a.pass(ctx, p, pretend), ix.Close())
+	unchanged, err = a.pass(ctx, p, pretend)
+	return unchanged, errors.Join(err, ix.Close())
 }
 
 // pretend takes every job and says that it is done.
@@ -56,7 +60,7 @@ func pretend(ctx context.Context, q *plan.Queue) error {
 
 // pass opens all jobs, scans them while work does what is found, and waits for
 // both.
-func (a *Agent) pass(ctx context.Context, p *pipeline, work func(context.Context) error) error {
+func (a *Agent) pass(ctx context.Context, p *pipeline, work func(context.Context) error) (unchanged int64, err error) {
 	lines, errs := a.openAll(ctx, p)
 	g, gctx := errgroup.WithContext(ctx)
 	worked, end := context.WithCancel(gctx)
@@ -66,26 +70,35 @@ func (a *Agent) pass(ctx context.Context, p *pipeline, work func(context.Context
 		return work(gctx)
 	})
 	g.Go(func() error {
-		err := scanAll(gctx, lines)
-		p.queue.Drain()
-		return err
+		defer p.queue.Drain()
+		return scanAll(gctx, lines)
 	})
 	errs = append(errs, g.Wait())
 	for _, l := range lines {
-		errs = append(errs, l.close(context.WithoutCancel(ctx)))
+		st, err := l.lane.Status(context.WithoutCancel(ctx))
+		errs = append(errs, err, l.close(context.WithoutCancel(ctx)))
+		unchanged += st.Unchanged
 	}
-	return errors.Join(errs...)
+	return unchanged, errors.Join(errs...)
 }
 
 // scanAll scans all jobs at once, so that one whose bucket does not answer
-// holds up no other. It fails for what concerns them all; a job whose source
-// cannot be read is reported by its lane.
+// holds up no other. What ends one of them early ends no other either.
 func scanAll(ctx context.Context, lines []*line) error {
-	g, ctx := errgroup.WithContext(ctx)
+	var mu sync.Mutex
+	var errs []error
+	var g errgroup.Group
 	for _, l := range lines {
 		g.Go(func() error {
-			return watch.ScanOnce(ctx, l.job.Source, l.sink, l.options)
+			err := watch.ScanOnce(ctx, l.job.Source, l.sink, l.options)
+			if err != nil && ctx.Err() == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, &JobError{l.job.Name, err})
+			}
+			return nil
 		})
 	}
-	return g.Wait()
+	_ = g.Wait() // its functions never fail
+	return errors.Join(append(errs, ctx.Err())...)
 }

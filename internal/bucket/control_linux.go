@@ -15,7 +15,7 @@ func control(ep endpoint) func(context.Context, string, string, syscall.RawConn)
 			return err
 		}
 		return c.Control(func(fd uintptr) {
-			// Where it is not to be had, stallTime must do.
+			// Where it is not to be had, times.stall must do.
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(ackTime.Milliseconds()))
 		})
 	}

@@ -94,16 +94,16 @@ func (c *call) explain(resp *oss.Response, err error, snap *creds.Snapshot) *upl
 	e := &upload.RequestError{Op: c.op, Key: c.key}
 	if resp != nil {
 		e.Status = resp.StatusCode
-		e.RequestID = clean(requestID(resp.Headers), nil)
-		e.EC = clean(resp.Headers.Get(oss.HTTPHeaderOssEc), nil)
+		e.RequestID = requestID(resp.Headers)
+		e.EC = identifier(resp.Headers.Get(oss.HTTPHeaderOssEc))
 		e.RetryAfter = retryAfter(resp.Headers, time.Now())
 	}
 	// Nothing of a ServiceError but these fields: its RawMessage can hold the
 	// token, and what was signed.
-	if s, ok := errors.AsType[oss.ServiceError](err); ok {
-		e.Code = clean(s.Code, snap)
+	if s, ok := errors.AsType[oss.ServiceError](err); ok && e.Status >= 400 {
+		e.Code = identifier(s.Code)
 		if e.EC == "" {
-			e.EC = clean(s.Ec, nil)
+			e.EC = identifier(s.Ec)
 		}
 		if s.Message != "" {
 			e.Err = errors.New(clean(s.Message, snap))

@@ -14,22 +14,30 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Times that tell a dead server from a slow line.
+// times tell a dead server from a slow line.
+type times struct {
+	dial time.Duration // to connect, and again for TLS
+
+	// stall is how long not a single byte may move in a body. Where the system
+	// can tell, a connection is also given up when nothing that was sent is
+	// acknowledged for ackTime.
+	stall time.Duration
+
+	// answer is how long the service may take to answer a whole request. What
+	// was written may still sit in this machine's socket: the line gets extra
+	// time for up to socketBytes of it, at the speed of a slow one, in bytes
+	// per second.
+	answer time.Duration
+	speed  int
+}
+
+func defaultTimes() times {
+	return times{dial: 10 * time.Second, stall: 60 * time.Second, answer: 60 * time.Second, speed: 32 << 10}
+}
+
 const (
-	dialTime = 10 * time.Second // to connect, and again for TLS
-
-	// stallTime is how long not a single byte may move in a body. Where the
-	// system can tell, a connection is also given up when nothing that was sent
-	// is acknowledged for ackTime.
-	stallTime = 60 * time.Second
-	ackTime   = 30 * time.Second
-
-	// answerTime is how long the service may take to answer a whole request.
-	// What was written may still sit in this machine's socket: the line gets
-	// extra time for that much of it, at a slow line's speed.
-	answerTime    = 60 * time.Second
-	socketBytes   = 4 << 20
-	slowLineSpeed = 32 << 10 // bytes per second
+	ackTime     = 30 * time.Second
+	socketBytes = 4 << 20
 )
 
 // errStalled says that a request was given up because nothing moved.
@@ -42,14 +50,16 @@ var errOver = errors.New("request is over")
 // and gives them up when nothing moves. It implements http.RoundTripper.
 type line struct {
 	base     *http.Transport
+	times    times
 	limiter  *rate.Limiter
 	sent     func(int)
 	requests atomic.Int64
 }
 
 func newLine(ep endpoint, opt Options) *line {
+	tm := defaultTimes()
 	d := &net.Dialer{
-		Timeout:        dialTime,
+		Timeout:        tm.dial,
 		KeepAlive:      ackTime,
 		ControlContext: control(ep),
 	}
@@ -59,7 +69,7 @@ func newLine(ep endpoint, opt Options) *line {
 			return d.DialContext(ctx, network, localAddress(address))
 		},
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    dialTime,
+		TLSHandshakeTimeout:    tm.dial,
 		DisableCompression:     true, // the CRC-64 is that of the bytes as they are
 		MaxIdleConns:           opt.MaxConns,
 		MaxIdleConnsPerHost:    opt.MaxConns,
@@ -72,7 +82,7 @@ func newLine(ep endpoint, opt Options) *line {
 	if ep.loopback {
 		t.Proxy = nil
 	}
-	return &line{base: t, limiter: opt.Limiter, sent: opt.Sent}
+	return &line{base: t, times: tm, limiter: opt.Limiter, sent: opt.Sent}
 }
 
 // localAddress replaces names below localhost, which not every resolver knows,
@@ -88,13 +98,18 @@ func localAddress(address string) string {
 func (l *line) RoundTrip(req *http.Request) (*http.Response, error) {
 	l.requests.Add(1)
 	ctx, cancel := context.WithCancelCause(req.Context())
-	w := &watchdog{wait: answerTime, cancel: cancel}
-	w.timer = time.AfterFunc(2*dialTime+stallTime, func() { cancel(errStalled) })
+	w := &watchdog{stall: l.times.stall, wait: l.times.answer, cancel: cancel}
+	w.timer = time.AfterFunc(2*l.times.dial+w.wait, func() { cancel(errStalled) })
 	req = req.WithContext(ctx)
 	if c, ok := req.Body.(*content); ok {
 		w.data = c.data
-		w.wait += time.Duration(min(c.Len(), socketBytes)) * time.Second / slowLineSpeed
+		w.wait += time.Duration(min(c.Len(), socketBytes)) * time.Second / time.Duration(l.times.speed)
 		l.attach(req, w)
+	}
+	if req.Method != http.MethodPost {
+		// To repeat it does no harm: the transport may, when a kept connection
+		// turns out to be dead. The header, being empty, is not sent.
+		req.Header["Idempotency-Key"] = []string{}
 	}
 	resp, err := l.base.RoundTrip(req)
 	if err != nil {
@@ -113,8 +128,7 @@ func (l *line) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// attach gives the request its body, with which it can also be sent again by
-// the transport when a kept connection turns out to be dead.
+// attach gives the request its body, which the transport can also have anew.
 func (l *line) attach(req *http.Request, w *watchdog) {
 	req.ContentLength = int64(len(w.data))
 	if len(w.data) == 0 {
@@ -145,6 +159,7 @@ func (c *content) Close() error { return nil }
 // memory.
 type watchdog struct {
 	timer  *time.Timer
+	stall  time.Duration // between two bytes
 	wait   time.Duration // for the answer, from the last byte of the body
 	cancel context.CancelCauseFunc
 
@@ -173,7 +188,7 @@ func (w *watchdog) copy(p []byte, off int) (n int, last bool, err error) {
 	if last {
 		w.timer.Reset(w.wait)
 	} else {
-		w.timer.Reset(stallTime)
+		w.timer.Reset(w.stall)
 	}
 	return n, last, nil
 }
@@ -258,7 +273,7 @@ func (a *answer) Read(p []byte) (int, error) {
 	if a.left > 0 {
 		p = p[:min(int64(len(p)), a.left)]
 	}
-	a.watchdog.timer.Reset(stallTime)
+	a.watchdog.timer.Reset(a.watchdog.stall)
 	n, err := a.ReadCloser.Read(p)
 	a.watchdog.timer.Stop()
 	if a.left > 0 {
@@ -273,7 +288,7 @@ func (a *answer) Read(p []byte) (int, error) {
 // Close implements io.Closer. What is left of a short answer is read, so that
 // the connection can be used again.
 func (a *answer) Close() error {
-	a.watchdog.timer.Reset(stallTime)
+	a.watchdog.timer.Reset(a.watchdog.stall)
 	_, _ = io.CopyN(io.Discard, a.ReadCloser, 4<<10) // fails where less is left, as it should
 	err := a.ReadCloser.Close()
 	a.watchdog.end()

@@ -220,6 +220,21 @@ func (c *call) stored(r *reply, mustCRC bool) (upload.Stored, error) {
 	return s, nil
 }
 
-func requestID(h http.Header) string { return h.Get(oss.HTTPHeaderOssRequestID) }
+// requestID returns the id of an answer, "" for what is none.
+func requestID(h http.Header) string { return identifier(h.Get(oss.HTTPHeaderOssRequestID)) }
+
+// identifier returns s if it looks like an id or a code of the service, which
+// neither a secret nor an error page does.
+func identifier(s string) string {
+	if len(s) > 40 {
+		return ""
+	}
+	for _, c := range s {
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '-' && c != '.' && c != '_' {
+			return ""
+		}
+	}
+	return s
+}
 
 func unquote(etag string) string { return strings.Trim(etag, `"`) }

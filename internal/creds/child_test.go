@@ -36,7 +36,8 @@ func child(t testing.TB, name string, env []string, arg string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe, arg)
-	cmd.Env = append(append(os.Environ(), env...), childVariable+"="+name)
+	// The race detector would have the child sleep for a second at its end.
+	cmd.Env = append(append(os.Environ(), env...), childVariable+"="+name, "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 
@@ -54,3 +55,7 @@ func runChild(t testing.TB, name string, env []string, arg string) string {
 }
 
 func discardLog() *log.Logger { return slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) }
+
+func textLogger(w *logBuffer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}

@@ -97,9 +97,11 @@ func (k *keeper) fly(ctx context.Context, f *flight) {
 // refreshOnce takes what the disk cache holds or, holding its lock, asks the
 // source. It reports whether the instance's role has become another.
 func (k *keeper) refreshOnce(ctx context.Context, f *flight) (switched bool) {
-	if g, _ := k.store.load(); g != nil && k.cur.Load() == nil {
-		f.cached = true
-		return k.land(ctx, f, g, nil)
+	if k.cur.Load() == nil {
+		if g, _ := k.store.load(); g != nil {
+			f.cached = true
+			return k.land(ctx, f, g, nil)
+		}
 	}
 	unlock := k.store.lock(ctx)
 	defer unlock()
@@ -122,7 +124,9 @@ func (k *keeper) refreshOnce(ctx context.Context, f *flight) (switched bool) {
 		k.store.remove()
 	}
 	got, err := k.ask(ctx)
-	defer k.keep(held)
+	if err == nil {
+		defer k.keep(held)
+	}
 	return k.land(ctx, f, got, err)
 }
 
@@ -168,6 +172,9 @@ func (k *keeper) land(ctx context.Context, f *flight, got *grant, err error) (sw
 	case err != nil && ctx.Err() != nil:
 		err = errStopped
 	case err != nil:
+		if kindOf(err) < 0 { // the limit of time came between requests
+			err = failf(Unreachable, "get credential: %w", err)
+		}
 		k.fail(err)
 	default:
 		k.settle(got, f.cached)
@@ -185,13 +192,14 @@ func (k *keeper) adopts(g *grant) bool {
 	if cur == nil {
 		return true
 	}
-	if !g.fetched.After(cur.Fetched) || g.expires.Sub(now) < urgentCache {
+	switch {
+	case g.expires.Sub(now) < urgentCache:
 		return false
+	case g.id == cur.AccessKeyID: // has another process just asked and got the same?
+		theirs := cur.Source == fromCache || g.fetched.After(cur.Fetched)
+		return theirs && k.refused == cur.Generation && now.Sub(g.fetched).Abs() < forceEvery
 	}
-	if g.id == cur.AccessKeyID { // somebody has just asked and got the same
-		return now.Sub(g.fetched).Abs() < forceEvery
-	}
-	return k.supersedes(g, cur, now)
+	return g.fetched.After(cur.Fetched) && k.supersedes(g, cur, now)
 }
 
 // keep writes the credential at hand to the disk cache, which holds held.

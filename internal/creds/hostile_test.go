@@ -15,99 +15,7 @@ import (
 	"time"
 )
 
-func TestCodeNotSuccess(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		b := newBench(t)
-		b.start(t)
-		b.fake.answer("GET credential", 200, `{"Code":"Fail"}`)
-		_, err := b.Get(t.Context())
-		wantKind(t, err, BadResponse)
-		if !strings.Contains(err.Error(), "Fail") {
-			t.Errorf("error %q does not name the code", err)
-		}
-		time.Sleep(5 * time.Minute)
-		if n := b.fake.count("PUT"); n > 20 {
-			t.Errorf("%d attempts in 5 minutes", n)
-		}
-		b.fake.heal()
-		time.Sleep(time.Minute)
-		b.want(t, "STS.app.1")
-	})
-}
-
 // Each member absent, null, of another type, empty, with white space or a
-// control character, and twice.
-func TestCredentialDocuments(t *testing.T) {
-	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	good := map[string]string{
-		"AccessKeyId": `"STS.x"`, "AccessKeySecret": `"` + secretMark + `"`, "SecurityToken": `"` + tokenMark + `"`,
-		"Expiration": `"2026-01-02T18:00:00Z"`, "Code": `"Success"`, "LastUpdated": `"2026-01-02T12:00:00Z"`,
-	}
-	build := func(key, value string) []byte {
-		var parts []string
-		for k, v := range good {
-			if k == key {
-				v = value
-			}
-			if v != "" {
-				parts = append(parts, fmt.Sprintf("%q:%s", k, v))
-			}
-		}
-		return []byte("{" + strings.Join(parts, ",") + "}")
-	}
-	if _, err := parseCredential(build("", ""), "app", now); err != nil {
-		t.Fatalf("good document: %v", err)
-	}
-	values := map[string]string{
-		"absent": "", "null": "null", "number": "12", "object": `{"a":1}`, "list": `["x"]`, "bool": "true",
-		"empty": `""`, "space": `"a b"`, "newline": `"a\nb"`, "NUL": `"a\u0000b"`, "not ASCII": `"ä"`, "huge": `"` + strings.Repeat("x", 40<<10) + `"`,
-		"twice": good["Code"] + `,"Code":"Success","AccessKeyId":"a","AccessKeySecret":"b","SecurityToken":"c","Expiration":"d"`,
-	}
-	for key := range good {
-		for what, value := range values {
-			_, err := parseCredential(build(key, value), "app", now)
-			if key == "LastUpdated" && what != "twice" {
-				if err != nil {
-					t.Errorf("%s %s: %v; want it ignored", key, what, err)
-				}
-				continue
-			}
-			if kindOf(err) != BadResponse {
-				t.Errorf("%s %s: error %v", key, what, err)
-				continue
-			}
-			noSecrets(t, err.Error())
-		}
-	}
-	lower := []byte(strings.ReplaceAll(string(build("", "")), "AccessKeyId", "accesskeyid"))
-	if _, err := parseCredential(lower, "app", now); kindOf(err) != BadResponse {
-		t.Errorf("key in another case: %v", err)
-	}
-}
-
-func TestNotOneJSONObject(t *testing.T) {
-	one := credentialJSON("app", 1, time.Now().Add(time.Hour))
-	for _, body := range []string{"", " ", "null", `"x"`, "[]", "{", one[:len(one)-1], one + one, one + "x", "[" + one + "]", "\x00" + one, "{\"a\" 1}", "{1:2}", strings.Repeat("[", 100_000)} {
-		if _, err := parseCredential([]byte(body), "app", time.Now()); kindOf(err) != BadResponse {
-			t.Errorf("%.40q: error %v", body, err)
-		}
-	}
-	if _, err := parseCredential([]byte("\r\n"+one+"\n \t"), "app", time.Now()); err != nil {
-		t.Errorf("white space around: %v", err)
-	}
-}
-
-func TestCodeOfAnyCase(t *testing.T) {
-	body := strings.Replace(credentialJSON("app", 1, time.Now().Add(time.Hour)), `"Success"`, `"SUCCESS"`, 1)
-	if _, err := parseCredential([]byte(body), "app", time.Now()); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestCodeIsNotEchoedBlindly(t *testing.T) {
-	_, err := parseCredential([]byte(`{"Code":"<script>alert(1)</script>"}`), "app", time.Now())
-	wantKind(t, err, BadResponse)
-}
 
 func TestCaptivePortal(t *testing.T) {
 	for _, at := range []string{"PUT token", "GET role", "GET credential"} {
@@ -146,6 +54,7 @@ func TestRedirect(t *testing.T) {
 }
 
 // The environment's proxies are not used. A process of its own, since net/http
+
 // reads the environment once.
 func TestProxyEnvironment(t *testing.T) {
 	var visits atomic.Int64
@@ -170,6 +79,7 @@ func childProxy(string) {
 }
 
 // Answers that are not HTTP, or never end. Each is written as soon as the
+
 // request has been read; with hang, the connection stays open after it.
 func TestHostileAnswers(t *testing.T) {
 	ok := "HTTP/1.1 200 OK\r\n"
@@ -268,122 +178,10 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// An answer as long as is allowed, and one byte more.
-func TestBodyLimit(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		b := newBench(t)
-		good := credentialJSON("app", 1, time.Now().Add(time.Hour))
-		b.fake.answer("GET credential", 200, good+strings.Repeat(" ", maxBody+1-len(good)))
-		_, err := b.Get(t.Context())
-		wantKind(t, err, BadResponse)
-		b.fake.answer("GET credential", 200, good+strings.Repeat(" ", maxBody-len(good)))
-		time.Sleep(time.Minute)
-		b.want(t, "STS.app.1")
-	})
-}
-
-func TestLongToken(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		b := newBench(t)
-		long := strings.Repeat("t", 16<<10)
-		b.fake.answer("GET credential", 200, strings.Replace(credentialJSON("app", 1, time.Now().Add(time.Hour)), tokenMark+".app.1", long, 1))
-		s, err := b.Get(t.Context())
-		if err != nil || s.SecurityToken.Reveal() != long {
-			t.Errorf("a token of 16 KiB: %v", err)
-		}
-	})
-}
-
-func TestClockOffset(t *testing.T) {
-	tests := []struct {
-		name string
-		off  time.Duration // of this machine's clock
-		warn bool
-	}{
-		{"right", 0, false},
-		{"a little off", 50 * time.Second, false},
-		{"a minute fast", 65 * time.Second, true},
-		{"nine minutes slow", -9 * time.Minute, true},
-		{"eight hours fast, as with a BIOS in local time", 8 * time.Hour, true},
-		{"eight hours slow", -8 * time.Hour, true},
-		{"years slow, as without a battery", -6 * 365 * 24 * time.Hour, true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				b := newBench(t, func(o *Options) {
-					o.wall = func() time.Time { return time.Now().Add(tt.off) }
-				})
-				b.start(t)
-				s := b.want(t, "STS.app.1")
-				if got := b.Offset(); (got + tt.off).Abs() > time.Second {
-					t.Errorf("Offset = %v, want %v", got, -tt.off)
-				}
-				if warned := strings.Contains(b.logs.String(), "clock is wrong"); warned != tt.warn {
-					t.Errorf("warned: %v, want %v", warned, tt.warn)
-				}
-				time.Sleep(time.Until(s.Expires) + time.Minute) // in true time
-				b.want(t, "STS.app.2")
-			})
-		})
-	}
-}
-
-func TestObserveDate(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		b := newBench(t)
-		if b.Offset() != 0 {
-			t.Errorf("Offset = %v before anything was seen", b.Offset())
-		}
-		b.ObserveDate(time.Now().Add(20 * time.Minute).Truncate(time.Second))
-		if got := b.Offset(); (got - 20*time.Minute).Abs() > time.Second {
-			t.Errorf("Offset = %v, want 20m", got)
-		}
-		b.ObserveDate(time.Unix(0, 0))
-		b.ObserveDate(time.Time{})
-		if got := b.Offset(); (got - 20*time.Minute).Abs() > time.Second {
-			t.Errorf("Offset = %v after a senseless date", got)
-		}
-	})
-}
-
 // OSS may be wrong about the time; the one who issues a credential is not, as
-// far as its expiry goes.
-func TestMetadataClockDecidesExpiry(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		b := newBench(t)
-		s := b.want(t, "STS.app.1")
-		b.ObserveDate(time.Now().Add(24 * time.Hour))
-		if got, err := b.Get(t.Context()); got != s || err != nil {
-			t.Errorf("Get = %v, %v after a wrong date from OSS", got, err)
-		}
-		if b.Offset() < 23*time.Hour {
-			t.Errorf("Offset = %v: requests to OSS need its time", b.Offset())
-		}
-	})
-}
-
-// The clock is set right while the agent runs.
-func TestClockIsSet(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var off atomic.Int64
-		off.Store(int64(8 * time.Hour))
-		b := newBench(t, func(o *Options) {
-			o.wall = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
-		})
-		b.start(t)
-		s := b.want(t, "STS.app.1")
-		off.Store(0)
-		time.Sleep(tick + jumped + time.Second)
-		if got := b.Offset(); got.Abs() > time.Second {
-			t.Errorf("Offset = %v after the clock was set", got)
-		}
-		time.Sleep(time.Until(s.Expires) - overlap - time.Minute)
-		b.want(t, "STS.app.1")
-	})
-}
 
 // STS over https is not believed without a certificate, and does not see a
+
 // token before it has one.
 func TestAssumeRoleNeedsCertificate(t *testing.T) {
 	var visits atomic.Int64

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/singleflight"
 )
 
 // A Provider holds the credential of this instance. All methods are safe for
@@ -21,9 +20,14 @@ type Provider struct {
 	assumed *keeper // nil without role chaining
 	top     *keeper // the one that users get
 
-	caching  bool
-	known    atomic.Pointer[Identity]
-	identify singleflight.Group
+	caching bool
+	known   atomic.Pointer[Identity]
+
+	// identify is held, by what is in it, while the service is asked for the
+	// identity. The others belong to its holder.
+	identify chan struct{}
+	whoErr   error
+	whoAt    time.Time
 }
 
 // New returns a Provider. It starts nothing: all work is done inside Run, or
@@ -39,7 +43,11 @@ func New(opt Options) *Provider {
 	if opt.wall == nil {
 		opt.wall = time.Now
 	}
-	p := &Provider{clk: clock{wall: opt.wall, log: opt.Logger}, caching: opt.CacheDir != ""}
+	p := &Provider{
+		clk:      clock{wall: opt.wall, log: opt.Logger},
+		caching:  opt.CacheDir != "",
+		identify: make(chan struct{}, 1),
+	}
 	if opt.Disabled {
 		p.err = failf(DisabledByEnv, "get credential: ALIBABA_CLOUD_ECS_METADATA_DISABLED forbids to ask the metadata service")
 		return p
@@ -85,7 +93,9 @@ func (p *Provider) Run(ctx context.Context) error {
 	if p.assumed != nil {
 		g.Go(func() error { p.assumed.run(ctx); return nil })
 	}
-	return g.Wait()
+	err := g.Wait()
+	p.role.stop() // for what the assumed role has asked of it since
+	return err
 }
 
 // Credentials returns the credential at hand. It never waits, and looks at the
@@ -146,28 +156,39 @@ func (p *Provider) instance(ctx context.Context) (Identity, error) {
 	if id := p.known.Load(); id != nil {
 		return *id, nil
 	}
-	shared := p.identify.DoChan("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout)
-		defer cancel()
-		s, err := p.meta.open(ctx)
-		if err != nil {
-			return nil, err
-		}
-		id, err := s.identity(ctx)
-		if err == nil {
-			p.known.Store(&id)
-		}
-		return id, err
-	})
 	select {
-	case r := <-shared:
-		if r.Err != nil {
-			return Identity{}, r.Err
-		}
-		return r.Val.(Identity), nil
+	case p.identify <- struct{}{}:
+		defer func() { <-p.identify }()
 	case <-ctx.Done():
 		return Identity{}, context.Cause(ctx)
 	}
+	if id := p.known.Load(); id != nil {
+		return *id, nil
+	}
+	if p.whoErr != nil && time.Since(p.whoAt) < time.Second {
+		return Identity{}, p.whoErr // of whom this caller has waited for
+	}
+	id, err := p.ask(ctx)
+	if ctx.Err() != nil && err != nil {
+		return Identity{}, context.Cause(ctx)
+	}
+	p.whoErr, p.whoAt = err, time.Now()
+	return id, err
+}
+
+// ask asks the metadata service for the identity.
+func (p *Provider) ask(ctx context.Context) (Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	s, err := p.meta.open(ctx)
+	if err != nil {
+		return Identity{}, err
+	}
+	id, err := s.identity(ctx)
+	if err == nil {
+		p.known.Store(&id)
+	}
+	return id, err
 }
 
 // TerminationTime returns when the instance, if it is a spot instance, will be

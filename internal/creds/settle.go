@@ -67,7 +67,11 @@ func (k *keeper) publish(g *grant, cached bool) {
 	if cached {
 		k.lookAt = time.Now().Add(around(lookSoon))
 	}
-	k.log.Info("credential obtained", "wait", k.refreshAt.Sub(k.clk.now()).Round(time.Second))
+	level := slog.LevelInfo
+	if cached {
+		level = slog.LevelDebug
+	}
+	k.log.Log(context.Background(), level, "credential obtained", "wait", k.refreshAt.Sub(k.clk.now()).Round(time.Second))
 }
 
 // fail notes a failed attempt. k.mu is held.

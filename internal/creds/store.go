@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	lockWait  = 2500 * time.Millisecond // then go on without: its holder hangs
-	futureMax = 5 * time.Minute         // a record fetched further ahead was written by another clock
+	lockWait  = 4 * time.Second // then go on without: its holder hangs
+	futureMax = 5 * time.Minute // a record fetched further ahead was written by another clock
 )
 
 var (

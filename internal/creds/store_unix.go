@@ -9,21 +9,24 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
+
+var errCacheOpen = errors.New("others can enter it; mode 0700 is needed")
 
 // A privateDir is a directory that only its owner, this process's user, can
 // enter. All is done relative to its handle, so that nobody can put another
 // in its place meanwhile.
 type privateDir struct{ f *os.File }
 
-// openPrivateDir opens the directory, or creates it. One that is this user's
-// but open to others is closed to them.
+// openPrivateDir opens the directory, or creates it. One that others can enter
+// is refused, not closed to them: it may be there for something else.
 func openPrivateDir(path string, create bool) (*privateDir, error) {
 	if create {
-		if err := os.MkdirAll(path, 0o700); err != nil {
+		if err := makePrivateDir(path); err != nil {
 			return nil, err
 		}
 	}
@@ -33,21 +36,32 @@ func openPrivateDir(path string, create bool) (*privateDir, error) {
 	}
 	d := &privateDir{os.NewFile(uintptr(fd), path)}
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		d.close()
-		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
+	err = unix.Fstat(fd, &st)
+	switch {
+	case err != nil:
+	case int(st.Uid) != os.Geteuid():
+		err = errCacheNotOurs
+	case st.Mode&0o077 != 0:
+		err = errCacheOpen
 	}
-	if int(st.Uid) != os.Geteuid() {
+	if err != nil {
 		d.close()
-		return nil, &fs.PathError{Op: "open", Path: path, Err: errCacheNotOurs}
-	}
-	if st.Mode&0o777 != 0o700 {
-		if err := d.f.Chmod(0o700); err != nil {
-			d.close()
-			return nil, err
-		}
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	return d, nil
+}
+
+func makePrivateDir(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	err := os.Mkdir(path, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o700) // whatever the umask took away
 }
 
 func (d *privateDir) close() { _ = d.f.Close() }

@@ -1,11 +1,14 @@
 package plan
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // A barrier waits for the answers to all hints up to a sequence number.
 type barrier struct {
 	seq  uint64
-	left int  // things that are not answered
+	left int  // things that are not answered; 0 when it has fallen
 	scan bool // one of them is the running scan
 	done chan struct{}
 }
@@ -37,12 +40,7 @@ func (l *Lane) WaitFor(ctx context.Context, seq uint64) ([]Failure, error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i, other := range l.barriers {
-		if other == b {
-			l.barriers = append(l.barriers[:i], l.barriers[i+1:]...)
-			break
-		}
-	}
+	l.barriers = slices.DeleteFunc(l.barriers, func(other *barrier) bool { return other == b })
 	if l.closed && err == nil {
 		err = ErrClosed
 	}
@@ -62,6 +60,11 @@ func (l *Lane) raise(seq uint64) *barrier {
 		}
 	}
 	for _, s := range l.fill.dirs {
+		if s <= seq {
+			b.left++
+		}
+	}
+	for _, s := range l.open {
 		if s <= seq {
 			b.left++
 		}
@@ -88,12 +91,28 @@ func (l *Lane) raise(seq uint64) *barrier {
 func (l *Lane) renumberAll(from, to uint64) {
 	for _, b := range l.barriers {
 		was, is := from <= b.seq, to <= b.seq
-		if was && !is {
+		switch {
+		case b.left == 0:
+		case was && !is:
 			b.less()
-		} else if is && !was {
+		case is && !was:
 			b.left++
 		}
 	}
+}
+
+// openListing makes the barriers wait for a listing that is being compared.
+func (l *Lane) openListing(seq uint64) {
+	l.open = append(l.open, seq)
+	l.renumberAll(settled, seq)
+}
+
+// closeListing ends openListing.
+func (l *Lane) closeListing(seq uint64) {
+	if i := slices.Index(l.open, seq); i >= 0 {
+		l.open = slices.Delete(l.open, i, i+1)
+	}
+	l.renumberAll(seq, settled)
 }
 
 // less counts one answer.
@@ -126,7 +145,7 @@ func (l *Lane) answer(it *item) { l.renumber(it, settled) }
 // scanEnded counts the end of the scan for those who wait for it.
 func (l *Lane) scanEnded() {
 	for _, b := range l.barriers {
-		if b.scan {
+		if b.scan && b.left > 0 {
 			b.scan = false
 			b.less()
 		}

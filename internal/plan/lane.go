@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"context"
 	"time"
 
 	"github.com/osssync/osssync/internal/state"
@@ -54,6 +53,7 @@ type Lane struct {
 
 	sequence uint64
 	barriers []*barrier
+	open     []uint64 // numbers of the listings that are being compared
 
 	paused bool // by Pause
 	closed bool
@@ -83,7 +83,7 @@ func (q *Queue) Lane(opt LaneOptions) *Lane {
 		digest: newDigests(&opt),
 		gone:   gone{byID: map[state.FileID][]*item{}, root: opt.Root, frozen: opt.Frozen},
 		fill:   overflow{dirs: map[string]uint64{}},
-		tally:  tally{failures: map[string]*Failure{}},
+		tally:  tally{failures: map[string]*failure{}},
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -115,11 +115,8 @@ func (l *Lane) Hint(path string, c Cause) {
 // ignores says whether a hint can be passed over because the filter leaves the
 // path out. What the index may still hold of it is for the scan to find.
 func (l *Lane) ignores(path string, c Cause) bool {
-	if c == Removed {
-		return l.opt.Filter.ExcludesDir(path)
-	}
 	taken, _ := l.opt.Filter.Match(path, false)
-	return !taken
+	return !taken && (c != Removed || l.opt.Filter.ExcludesDir(path))
 }
 
 // hint makes the path due. It returns true when that was one too many, and a
@@ -158,12 +155,13 @@ func (l *Lane) hint(path string, c Cause, seq uint64, now time.Duration) (rescan
 	return false
 }
 
-// fits says whether another path can be remembered. Resting ones give way.
+// fits says whether another path can be remembered. Resting ones give way, when
+// they are enough to be worth looking for.
 func (l *Lane) fits() bool {
 	if len(l.items) < maxActive {
 		return true
 	}
-	if l.resting == 0 {
+	if l.resting < maxActive/16 {
 		return false
 	}
 	for _, it := range l.items {
@@ -189,7 +187,7 @@ func (l *Lane) dueFor(it *item, c Cause, now time.Duration) time.Duration {
 		}
 		return it.first // in the past: the oldest comes first
 	}
-	due := now
+	due := min(now, it.first+closeMost) // not ever later, however often it is hinted
 	switch c {
 	case Closed:
 		due = min(now+closeSettle, it.first+closeMost)
@@ -294,140 +292,3 @@ func (l *Lane) ended() error {
 
 // active is how many paths have something to be done.
 func (l *Lane) active() int { return len(l.items) - l.resting }
-
-// ready says whether take has something to give.
-func (l *Lane) ready(now time.Duration) bool {
-	if l.judgeDue(now) {
-		return true
-	}
-	if l.blocked(now) {
-		return false
-	}
-	l.wakeResting(now)
-	return len(l.due) > 0 && l.due[0].due <= now || l.backlog.peek() || l.dirtyDue()
-}
-
-// wakeResting drops the items that have not changed for long enough.
-func (l *Lane) wakeResting(now time.Duration) {
-	for len(l.due) > 0 && l.due[0].stage == resting && l.due[0].due <= now {
-		l.drop(l.due[0])
-	}
-}
-
-// next returns when ready may become true by the passage of time, which may be
-// in the past.
-func (l *Lane) next() (time.Duration, bool) {
-	at, ok := l.judgeAt()
-	if l.blockedForever() {
-		return at, ok
-	}
-	due, more := time.Duration(0), true
-	switch {
-	case l.backlog.peek() || l.dirtyDue():
-	case len(l.due) > 0:
-		due = l.due[0].due
-	default:
-		more = false
-	}
-	if more {
-		due = max(due, l.halt.probeAt)
-		if !ok || due < at {
-			at, ok = due, true
-		}
-	}
-	return at, ok
-}
-
-// take gives out work; ready has just said that there is some.
-func (l *Lane) take(now time.Duration) work {
-	if l.judgeDue(now) {
-		l.gone.judging = true
-		return work{lane: l, task: judge}
-	}
-	hinted := len(l.due) > 0 && l.due[0].due <= now
-	var it *item
-	switch {
-	case hinted && (l.streak < newestShare || !l.backlog.peek()):
-		it = l.due[0]
-		l.streak++
-	case l.backlog.peek():
-		it = l.backlog.pop()
-		it.first = now
-		l.streak = 0
-	default:
-		l.fill.listing = true
-		return work{lane: l, task: list}
-	}
-	l.move(it, busy)
-	it.started = now
-	it.live = l.wantsSnapshot(it, now)
-	if l.halt.err != nil {
-		l.halt.probe = it
-	}
-	return work{lane: l, task: look, item: it}
-}
-
-// wantsSnapshot says whether a file is to be sent though it may be open.
-func (l *Lane) wantsSnapshot(it *item, now time.Duration) bool {
-	if l.hurry {
-		return true
-	}
-	return l.opt.MaxWait > 0 && now >= l.snapshotAt(it)
-}
-
-// snapshotAt is when a snapshot of a file that stays open is due.
-func (l *Lane) snapshotAt(it *item) time.Duration {
-	return max(it.first+l.opt.MaxWait, it.calm)
-}
-
-// idle says whether nothing is left to be done but what is held or paused.
-func (l *Lane) idle() bool {
-	if l.halt.dead != nil || l.closed || l.paused {
-		return l.inFlight == 0
-	}
-	return l.active() == l.gone.held && len(l.fill.dirs) == 0 && !l.fill.listing && !l.gone.judging
-}
-
-// listen returns a channel that is closed at the lane's next change.
-func (l *Lane) listen() <-chan struct{} {
-	if l.change == nil {
-		l.change = make(chan struct{})
-	}
-	return l.change
-}
-
-// signal tells those who listen.
-func (l *Lane) signal() {
-	if l.change != nil {
-		close(l.change)
-		l.change = nil
-	}
-}
-
-// waitRoom blocks until a scan may put in another path. The mutex is held when
-// it is called and when it returns, not between.
-func (l *Lane) waitRoom(ctx context.Context) error {
-	for l.scanned >= maxScan || !l.fits() {
-		if err := l.ended(); err != nil {
-			return err
-		}
-		if l.room == nil {
-			l.room = make(chan struct{})
-		}
-		room, change := l.room, l.listen()
-		if l.scanned >= maxScan {
-			change = nil // room tells, and less often
-		}
-		l.q.mu.Unlock()
-		select {
-		case <-room:
-		case <-change:
-		case <-ctx.Done():
-		}
-		l.q.mu.Lock()
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
-}

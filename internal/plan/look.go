@@ -44,13 +44,13 @@ func (l *Lane) look(ctx context.Context, it *item) (*upload.Job, error) {
 	case upload.Skip:
 		return nil, l.passOver(ctx, it, s)
 	case upload.Upload:
-		return l.send(ctx, it, s)
+		return l.send(it, s), nil
 	}
 	if !it.cleared || !l.sameRoot() {
 		l.park(it, s)
 		return nil, nil
 	}
-	return l.remove(it, s)
+	return l.remove(it, s), nil
 }
 
 // An indexError is a failure of the index, which concerns every file.
@@ -158,8 +158,8 @@ func (l *Lane) passOver(ctx context.Context, it *item, s sight) error {
 	return err
 }
 
-// send makes a job of a file that is to be in the bucket.
-func (l *Lane) send(_ context.Context, it *item, s sight) (*upload.Job, error) {
+// send makes a job of a file that is to be in the bucket; nil if that has to wait.
+func (l *Lane) send(it *item, s sight) *upload.Job {
 	job := &upload.Job{
 		Target: l.opt.Target, Action: upload.Upload, Path: it.path, Key: s.key,
 		Version: *s.disk, Known: s.known, Reason: s.decision.Reason,
@@ -169,7 +169,7 @@ func (l *Lane) send(_ context.Context, it *item, s sight) (*upload.Job, error) {
 	if l.opt.Renames && !it.plain {
 		if l.awaitsRemoved(it, s) {
 			l.putBack(it, renamePoll)
-			return nil, nil
+			return nil
 		}
 		if old := l.pair(it, s.disk); old != nil {
 			known := *old.entry
@@ -181,11 +181,12 @@ func (l *Lane) send(_ context.Context, it *item, s sight) (*upload.Job, error) {
 	l.q.mu.Lock()
 	l.setRemoving(it, false)
 	l.q.mu.Unlock()
-	return job, nil
+	return job
 }
 
-// remove makes a job of a path that is gone, after the guards have agreed.
-func (l *Lane) remove(it *item, s sight) (*upload.Job, error) {
+// remove makes a job of a path that is gone, after the guards have agreed; nil if
+// it cannot be done.
+func (l *Lane) remove(it *item, s sight) *upload.Job {
 	job := &upload.Job{
 		Target: l.opt.Target, Action: s.decision.Action, Path: it.path, Key: l.keyOf(it.path, s.known),
 		Known: s.known, Reason: s.decision.Reason, Try: it.tries, Lane: it,
@@ -197,11 +198,11 @@ func (l *Lane) remove(it *item, s sight) (*upload.Job, error) {
 		key, err := Key(l.opt.TrashPrefix, job.Key)
 		if err != nil {
 			l.lookFailed(it, err)
-			return nil, nil
+			return nil
 		}
 		job.TrashKey = key
 	}
-	return job, nil
+	return job
 }
 
 // lookFailed ends a look that failed as if a worker had said so.

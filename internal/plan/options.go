@@ -81,7 +81,8 @@ type Options struct {
 	Report func(Event)
 
 	// MaxTries is after how many failed attempts a file counts as failed for
-	// good, and a lane whose bucket refuses everything ends; 0 means never.
+	// good; 0 means never. Where it is set, a lane ends as soon as its bucket
+	// or the credential refuses everything.
 	MaxTries int
 
 	// DryRun promises that jobs are only looked at: nothing is written, not

@@ -48,6 +48,7 @@ func (l *Lane) listDirty(ctx context.Context) error {
 	}
 	// A hint from now on is not answered by this listing.
 	delete(l.fill.dirs, dir)
+	l.open = append(l.open, seq)
 	q.mu.Unlock()
 
 	in := intake{lane: l, seq: seq}
@@ -65,22 +66,19 @@ func (l *Lane) listDirty(ctx context.Context) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l.fill.listing = false
-	switch {
-	case l.ended() != nil:
-		return nil
-	case err != nil:
-		if _, ok := l.fill.dirs[dir]; ok {
-			l.renumberAll(l.fill.dirs[dir], settled)
+	if err != nil && l.ended() == nil {
+		if newer, ok := l.fill.dirs[dir]; ok {
+			l.renumberAll(newer, settled)
 		}
 		l.fill.dirs[dir] = seq
-		if errors.Is(err, errFull) {
-			err = nil
-		}
-		return err
+		l.renumberAll(settled, seq)
 	}
-	l.renumberAll(seq, settled)
+	l.closeListing(seq)
 	l.signal()
 	q.pass()
+	if errors.Is(err, errFull) || l.ended() != nil {
+		return nil
+	}
 	return err
 }
 

@@ -31,10 +31,14 @@ type Queue struct {
 	waiters []*waiter
 	keeper  *waiter
 	until   time.Duration // when the keeper's timer fires
+	waking  int           // waiters that were woken and have not looked yet
 }
 
 // A waiter is a caller of Next for whom there was nothing.
-type waiter struct{ wake chan struct{} }
+type waiter struct {
+	wake  chan struct{} // closed to wake it
+	woken bool          // off the list
+}
 
 // A task is what a caller of Next is to do.
 type task int
@@ -134,7 +138,7 @@ func (q *Queue) pick(now time.Duration) (work, bool) {
 // wait blocks until woken, until something is due, or until ctx is done. The
 // mutex is held when it is called and when it returns, not between.
 func (q *Queue) wait(ctx context.Context, now time.Duration) {
-	w := &waiter{wake: make(chan struct{}, 1)}
+	w := &waiter{wake: make(chan struct{})}
 	q.waiters = append(q.waiters, w)
 	var due <-chan time.Time
 	if next, ok := q.next(); ok && q.keeper == nil {
@@ -150,9 +154,20 @@ func (q *Queue) wait(ctx context.Context, now time.Duration) {
 	case <-ctx.Done():
 	}
 	q.mu.Lock()
-	if i := slices.Index(q.waiters, w); i >= 0 {
-		q.waiters = slices.Delete(q.waiters, i, i+1)
+	if w.woken {
+		q.waking--
+		return
 	}
+	q.leave(w)
+}
+
+// leave takes a waiter off the list.
+func (q *Queue) leave(w *waiter) {
+	i := len(q.waiters) - 1
+	for q.waiters[i] != w {
+		i--
+	}
+	q.waiters = slices.Delete(q.waiters, i, i+1)
 	if q.keeper == w {
 		q.keeper = nil
 	}
@@ -172,13 +187,10 @@ func (q *Queue) next() (time.Duration, bool) {
 
 // wake makes one waiter look again.
 func (q *Queue) wake(w *waiter) {
-	if i := slices.Index(q.waiters, w); i >= 0 {
-		q.waiters = slices.Delete(q.waiters, i, i+1)
-	}
-	if q.keeper == w {
-		q.keeper = nil
-	}
-	w.wake <- struct{}{}
+	q.leave(w)
+	w.woken = true
+	q.waking++
+	close(w.wake)
 }
 
 // pass is called by whoever stops waiting: it sees to it that another waiter
@@ -193,6 +205,8 @@ func (q *Queue) pass() {
 		for len(q.waiters) > 0 {
 			q.wake(q.waiters[0])
 		}
+	case q.waking > 0:
+		// It will pass in its turn.
 	case ok && (q.keeper == nil || next <= q.now()):
 		q.wake(q.waiters[len(q.waiters)-1])
 	}
@@ -202,10 +216,13 @@ func (q *Queue) pass() {
 func (q *Queue) nudge(due time.Duration) {
 	switch {
 	case len(q.waiters) == 0:
-	case q.keeper == nil || due <= q.now():
+	case q.keeper != nil && due > q.now():
+		if due < q.until {
+			q.wake(q.keeper)
+		}
+	case q.waking == 0:
+		// One at a time: whoever has taken something wakes the next.
 		q.wake(q.waiters[len(q.waiters)-1])
-	case due < q.until:
-		q.wake(q.keeper)
 	}
 }
 

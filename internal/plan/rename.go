@@ -38,7 +38,7 @@ func (l *Lane) pair(it *item, disk *state.Version) *item {
 	}
 	l.q.mu.Lock()
 	defer l.q.mu.Unlock()
-	if l.candidate(disk) != old || it.again {
+	if !old.fits(disk) || it.again {
 		return nil
 	}
 	if old.held {
@@ -50,18 +50,24 @@ func (l *Lane) pair(it *item, disk *state.Version) *item {
 	return old
 }
 
-// candidate returns the one vanished file of the same id, size and time. Two of
-// one id were hard links, and which of them was renamed is not known.
+// candidate returns a vanished file of the same id, size and time. Of several,
+// which were hard links of one file, any will do: their bytes are the same.
 func (l *Lane) candidate(disk *state.Version) *item {
-	same := l.gone.byID[disk.FileID]
-	if len(same) != 1 || same[0].to != nil {
-		return nil
+	for _, it := range l.gone.byID[disk.FileID] {
+		if it.fits(disk) {
+			return it
+		}
 	}
-	known := same[0].entry
-	if known.Size != disk.Size || known.MTime != disk.MTime || disk.CTime < known.CTime {
-		return nil
+	return nil
+}
+
+// fits says whether the vanished file may be the one on disk.
+func (it *item) fits(disk *state.Version) bool {
+	if it.stage != parked || !it.paired || it.to != nil {
+		return false
 	}
-	return same[0]
+	known := it.entry.Version
+	return known.FileID == disk.FileID && known.Size == disk.Size && known.MTime == disk.MTime && disk.CTime >= known.CTime
 }
 
 // awaitsRemoved says whether a new file should be looked at again after the

@@ -191,7 +191,7 @@ func (l *Lane) stop(it *item, e Event, err error, now time.Duration) []Event {
 		h.probeAt = now + req.RetryAfter
 		e.Wait = req.RetryAfter
 	}
-	if m := l.q.opt.MaxTries; m > 0 && (h.probes >= m || errors.As(err, &req) && req.Class == upload.ThisJob) {
+	if l.q.opt.MaxTries > 0 { // a pass that is to end has nothing to wait for
 		return l.kill(it, e, err)
 	}
 	// The end of the line, so that another file is tried next: it may be this

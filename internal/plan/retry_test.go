@@ -16,7 +16,9 @@ import (
 
 func TestJudgeError(t *testing.T) {
 	request := func(c upload.Class) error { return &upload.RequestError{Op: "put", Key: "k", Class: c} }
-	file := func(err error) error { return fmt.Errorf("job: %w", &upload.FileError{Op: "read", Path: "p", Err: err}) }
+	file := func(err error) error {
+		return fmt.Errorf("job: %w", &upload.FileError{Op: "read", Path: "p", Err: err})
+	}
 	most := func() float64 { return 1 }
 	const ms = time.Millisecond
 	tests := []struct {
@@ -244,8 +246,15 @@ func TestRetryProbeInconclusive(t *testing.T) {
 	})
 }
 
-// One pass over a bucket that is not there ends, and every file counts as failed.
-func TestOnePassThisJob(t *testing.T) {
+// One pass over a bucket that is not there, or without a credential, ends, and
+// every file counts as failed.
+func TestOnePassRefused(t *testing.T) {
+	for _, class := range []upload.Class{upload.ThisJob, upload.Credential} {
+		t.Run(class.Error(), func(t *testing.T) { testOnePassRefused(t, class) })
+	}
+}
+
+func testOnePassRefused(t *testing.T, class upload.Class) {
 	var failed int
 	sim(t, Options{MaxTries: 3, Report: func(e Event) {
 		if e.Err != nil && e.Final {
@@ -258,12 +267,14 @@ func TestOnePassThisJob(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- w.scan(t.Context(), l, 1) }()
 		synctest.Wait() // for the scan to wait for room
+		var jobs []*upload.Job
 		for range 64 {
-			job := next(t, q)
-			defer q.Done(job, upload.Result{Err: &upload.RequestError{Class: upload.ThisJob, Code: "NoSuchBucket"}})
+			jobs = append(jobs, next(t, q))
 		}
-		q.Done(next(t, q), upload.Result{Err: &upload.RequestError{Class: upload.ThisJob, Code: "NoSuchBucket"}})
-		if err := <-done; !errors.Is(err, upload.ThisJob) {
+		for _, job := range jobs {
+			q.Done(job, upload.Result{Err: &upload.RequestError{Class: class}})
+		}
+		if err := <-done; !errors.Is(err, class) {
 			t.Errorf("scan: %v", err)
 		}
 		q.Drain()

@@ -45,16 +45,22 @@ type Status struct {
 	InFlight                int
 	Uploaded, UploadedBytes int64 // since the lane began; bytes as sent
 	Copied, Deleted         int64
-	Unchanged               int64     // files that the newest scan found as the index has them
+	Unchanged               int64     // files that the last scan found as the index has them
 	Failures                []Failure // at most 1,000, by path
 	Failed                  int64     // how many there are
+}
+
+// A failure is a Failure and when it happened last.
+type failure struct {
+	Failure
+	last time.Duration
 }
 
 // tally is what a lane has done.
 type tally struct {
 	uploaded, bytes int64
 	copied, deleted int64
-	failures        map[string]*Failure
+	failures        map[string]*failure
 	more            int64 // failures without a name since the last scan
 }
 
@@ -79,10 +85,10 @@ func (t *tally) blame(it *item, err error, next time.Time) {
 			t.more++
 			return
 		}
-		f = &Failure{Path: it.path, Since: time.Now()}
+		f = &failure{Failure: Failure{Path: it.path, Since: time.Now()}}
 		t.failures[it.path] = f
 	}
-	f.Err, f.Next = err, next
+	f.Err, f.Next, f.last = err, next, it.lane.q.now()
 	f.Tries++
 }
 
@@ -91,19 +97,11 @@ func (t *tally) forgive(path string) {
 	delete(t.failures, path)
 }
 
-// swept says that a scan has ended: what failed without a name is found again
-// by a complete one.
-func (t *tally) swept(complete bool) {
-	if complete {
-		t.more = 0
-	}
-}
-
 // list returns the failures by path.
 func (t *tally) list() []Failure {
 	list := make([]Failure, 0, len(t.failures))
 	for _, f := range t.failures {
-		list = append(list, *f)
+		list = append(list, f.Failure)
 	}
 	slices.SortFunc(list, func(a, b Failure) int { return cmp.Compare(a.Path, b.Path) })
 	return list
@@ -122,11 +120,8 @@ func (l *Lane) Status(ctx context.Context) (Status, error) {
 		Indexed: files, IndexedBytes: bytes, InFlight: l.inFlight,
 		Uploaded: l.tally.uploaded, UploadedBytes: l.tally.bytes,
 		Copied: l.tally.copied, Deleted: l.tally.deleted,
-		Unchanged: max(l.scan.unchanged, l.scan.before), Failures: l.tally.list(),
+		Unchanged: l.scan.last, Failures: l.tally.list(),
 		Hold: l.gone.hold,
-	}
-	if !l.scan.running() {
-		s.Unchanged = l.scan.unchanged
 	}
 	s.Failed = int64(len(s.Failures)) + l.tally.more
 	now := q.now()
@@ -185,7 +180,7 @@ func (l *Lane) Story(path string) Story {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if f := l.tally.failures[path]; f != nil {
-		g := *f
+		g := f.Failure
 		s.Failure = &g
 	}
 	it := l.items[path]

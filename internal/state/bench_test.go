@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -25,40 +24,12 @@ var benchRows = flag.Int("rows", 100_000, "files in the index of BenchmarkIndex"
 func BenchmarkIndex(b *testing.B) {
 	dir := b.TempDir()
 	b.Run("load", func(b *testing.B) { benchLoad(b, dir) })
-	b.Run("open", func(b *testing.B) {
-		for b.Loop() {
-			db := open(b, dir, Options{})
-			firstAnswer(b, db)
-			b.StopTimer()
-			closeDB(b, db)
-			b.StartTimer()
-		}
-	})
+	b.Run("open", func(b *testing.B) { benchOpen(b, dir) })
 	b.Run("open-after-kill", func(b *testing.B) { benchOpenKilled(b, dir) })
 	db := open(b, dir, Options{})
 	r := openRoot(b, db, testKey)
-	b.Run("walk", func(b *testing.B) {
-		n := 0
-		for b.Loop() {
-			if err := r.Walk(b.Context(), func(string, *Entry) error { n++; return nil }); err != nil {
-				b.Fatal(err)
-			}
-		}
-		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rows/s")
-	})
-	b.Run("files", func(b *testing.B) {
-		n := 0
-		for b.Loop() {
-			for d := range *benchRows / 30 {
-				list, err := r.Files(b.Context(), benchDir(d), "", 0)
-				if err != nil {
-					b.Fatal(err)
-				}
-				n += len(list)
-			}
-		}
-		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rows/s")
-	})
+	b.Run("walk", func(b *testing.B) { benchWalk(b, r) })
+	b.Run("files", func(b *testing.B) { benchFiles(b, r) })
 	b.Run("lookup", func(b *testing.B) {
 		for b.Loop() {
 			if e, err := r.Lookup(b.Context(), benchPath(rand.IntN(*benchRows))); e == nil || err != nil {
@@ -66,6 +37,7 @@ func BenchmarkIndex(b *testing.B) {
 			}
 		}
 	})
+	b.Run("memory", benchMemory)
 	for _, inFlight := range []int{1, 64, 512} {
 		b.Run(fmt.Sprintf("record-in-order-%d", inFlight), func(b *testing.B) {
 			benchRecord(b, r, inFlight, func(n int) int { return n % *benchRows })
@@ -74,22 +46,56 @@ func BenchmarkIndex(b *testing.B) {
 			benchRecord(b, r, inFlight, func(int) int { return rand.IntN(*benchRows) })
 		})
 	}
-	b.Run("snapshot", func(b *testing.B) {
-		for b.Loop() {
-			if err := db.Snapshot(b.Context()); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("check", func(b *testing.B) {
-		for b.Loop() {
-			if err := db.Check(b.Context()); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
+	b.Run("snapshot", func(b *testing.B) { benchEach(b, db.Snapshot) })
+	b.Run("check", func(b *testing.B) { benchEach(b, db.Check) })
 	b.Run("read-by-another", func(b *testing.B) { benchReader(b, dir, r) })
-	reportMemory(b)
+	b.Run("rebuild", func(b *testing.B) {
+		benchEach(b, func(ctx context.Context) error { return db.order(ctx, db.gen, errDamaged) })
+	})
+	b.Run("memory-at-the-end", benchMemory)
+}
+
+func benchEach(b *testing.B, fn func(context.Context) error) {
+	for b.Loop() {
+		if err := fn(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func benchOpen(b *testing.B, dir string) {
+	for b.Loop() {
+		db := open(b, dir, Options{})
+		firstAnswer(b, db)
+		b.StopTimer()
+		closeDB(b, db)
+		b.StartTimer()
+	}
+}
+
+func benchWalk(b *testing.B, r *Root) {
+	n := 0
+	for b.Loop() {
+		if err := r.Walk(b.Context(), func(string, *Entry) error { n++; return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// benchFiles reads as a rescan does, directory by directory.
+func benchFiles(b *testing.B, r *Root) {
+	n := 0
+	for b.Loop() {
+		for d := range *benchRows / 30 {
+			list, err := r.Files(b.Context(), benchDir(d), "", 0)
+			if err != nil {
+				b.Fatal(err)
+			}
+			n += len(list)
+		}
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rows/s")
 }
 
 func benchDir(d int) string  { return fmt.Sprintf("data/project/dir-%06d", d) }
@@ -180,7 +186,7 @@ func benchRecord(b *testing.B, r *Root, inFlight int, pick func(n int) int) {
 	var next atomic.Int64
 	var mu sync.Mutex
 	var waits []time.Duration
-	logged := logWritten(b, r.db)
+	before := written(b)
 	var wg sync.WaitGroup
 	b.ResetTimer()
 	for range inFlight {
@@ -212,13 +218,14 @@ func benchRecord(b *testing.B, r *Root, inFlight int, pick func(n int) int) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "acks/s")
 	b.ReportMetric(waits[len(waits)/2].Seconds()*1e3, "p50-ms")
 	b.ReportMetric(waits[len(waits)*99/100].Seconds()*1e3, "p99-ms")
-	if written := logWritten(b, r.db) - logged; written > 0 {
-		b.ReportMetric(float64(written)/float64(b.N), "B-written/row")
+	if n := written(b) - before; n > 0 {
+		b.ReportMetric(float64(n)/float64(b.N), "B-written/row")
 	}
 }
 
-// logWritten returns how many bytes this process has written, to any file.
-func logWritten(b *testing.B, _ *DB) int64 {
+// written returns how many bytes this process has written, to any file; 0
+// where the system does not tell.
+func written(b *testing.B) int64 {
 	text, err := os.ReadFile("/proc/self/io")
 	if err != nil {
 		return 0
@@ -269,17 +276,20 @@ func benchReader(b *testing.B, dir string, r *Root) {
 	b.ReportMetric(waits[len(waits)*99/100].Seconds()*1e3, "p99-ms")
 }
 
-// reportMemory logs what the process needs with the index open, and needed at most.
-func reportMemory(b *testing.B) {
-	runtime.GC()
-	debug.FreeOSMemory()
+// benchMemory reports what the process needs after all that, with the index
+// open; most of it is caches that do not grow with the index.
+func benchMemory(b *testing.B) {
+	for b.Loop() {
+		debug.FreeOSMemory()
+	}
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {
-		return
+		b.Skip("NOT MEASURED: only Linux tells")
 	}
-	for line := range strings.Lines(string(text)) {
-		if strings.HasPrefix(line, "VmRSS") || strings.HasPrefix(line, "VmHWM") {
-			b.Log(strings.TrimSpace(line))
-		}
+	_, after, _ := strings.Cut(string(text), "VmRSS:")
+	kib, err := strconv.Atoi(strings.Fields(after)[0])
+	if err != nil {
+		b.Fatal(err)
 	}
+	b.ReportMetric(float64(kib)/1024, "MiB-RSS")
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"database/sql/driver"
 	"time"
 )
 
@@ -226,3 +227,11 @@ func moment(ms int64) time.Time {
 type nothing struct{}
 
 func (nothing) apply(*writer, *op) error { return nil }
+
+// putMeta sets a value of the table meta.
+type putMeta struct {
+	key string
+	v   driver.Value
+}
+
+func (p putMeta) apply(w *writer, _ *op) error { return setMeta(w.c, p.key, p.v) }

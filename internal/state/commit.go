@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -20,6 +21,7 @@ const (
 	maxWait = 5 * time.Second
 
 	idleAfter = 10 * time.Second // without a change, before the log is emptied
+	largeLog  = 256 << 20        // bytes of the log that say that it cannot be emptied
 )
 
 // An ack is told how the ops it belongs to have ended.
@@ -107,9 +109,14 @@ func (db *DB) commitLoop() {
 			db.commit(db.gather(o))
 			idle.Reset(idleAfter)
 		case r := <-db.repairs:
-			r.done <- db.repair(r)
+			err := db.repair(r)
+			if err != nil {
+				db.setTrouble(err)
+				idle.Reset(maxWait)
+			}
+			r.done <- err
 		case <-idle.C:
-			db.tidy()
+			idle.Reset(db.tidy())
 		case <-db.closing:
 			for {
 				select {
@@ -150,6 +157,7 @@ func (db *DB) commit(batch []*op) {
 		err := db.attempt(batch)
 		if err == nil {
 			db.clearTrouble()
+			db.watchLog()
 		} else if db.w == nil || passing(err) {
 			db.setTrouble(err)
 			if db.pause(wait) {
@@ -217,13 +225,40 @@ func (db *DB) clearTrouble() {
 	}
 }
 
-// tidy empties the log while nothing else is to do. It waits for no reader.
-func (db *DB) tidy() {
+// tidy empties the log while nothing else is to do, or tries again to rebuild
+// an index that could not be. It waits for no reader, and returns when to come
+// again if nothing happens before.
+func (db *DB) tidy() time.Duration {
 	if db.w == nil {
+		if err := db.reopen(db.broken); err != nil {
+			db.setTrouble(err)
+			return maxWait
+		}
+		db.clearTrouble()
+		return idleAfter
+	}
+	if db.w.written == 0 {
+		return idleAfter
+	}
+	err := errors.Join(checkpoint(db.w.c), db.w.look())
+	if err != nil {
+		db.log.Debug("log of the index not emptied", "path", db.path(indexName), "err", err)
+		return idleAfter
+	}
+	db.w.written = 0
+	return idleAfter
+}
+
+// watchLog warns of a log that grows without end, which a reader causes that
+// never finishes.
+func (db *DB) watchLog() {
+	const every = 1000 // commits
+	if db.w.written%every != 0 {
 		return
 	}
-	if err := errors.Join(checkpoint(db.w.c), db.w.look()); err != nil {
-		db.log.Debug("log of the index not emptied", "path", db.path(indexName), "err", err)
+	path := db.path(indexName) + "-wal"
+	if st, err := os.Stat(path); err == nil && st.Size() > largeLog {
+		db.log.Warn("log of the index cannot be emptied, something reads it all the time", "path", path, "bytes", st.Size())
 	}
 }
 

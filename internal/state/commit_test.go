@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	lib "modernc.org/sqlite/lib"
@@ -148,4 +151,64 @@ func TestCloseInTrouble(t *testing.T) {
 	if want := map[string]Entry{"before": entry(1)}; !maps.Equal(got, want) {
 		t.Errorf("entries %v, want %v", got, want)
 	}
+}
+
+// TestRebuildInTrouble has the index damaged while the disk is full: no read
+// and no write succeeds, until there is room to rebuild it.
+func TestRebuildInTrouble(t *testing.T) {
+	d := newDisk(t)
+	dir := t.TempDir()
+	db := open(t, dir, Options{vfs: d.name})
+	r := openRoot(t, db, testKey)
+	want := recordAll(t, r, files(100, 0))
+	d.fail.Store(lib.SQLITE_FULL)
+	if err := db.order(t.Context(), db.gen, errDamaged); err == nil {
+		t.Fatal("an index was rebuilt on a full disk")
+	}
+	if db.Trouble() == nil {
+		t.Error("no trouble is shown")
+	}
+	if _, err := r.Lookup(t.Context(), "x"); err == nil {
+		t.Error("Lookup succeeded without an index")
+	}
+	d.fail.Store(0)
+	want["after"] = entry(1)
+	record(t, r, "after", entry(1))
+	wantAll(t, r.View, want)
+	if err := db.Trouble(); err != nil {
+		t.Errorf("trouble is not over: %v", err)
+	}
+}
+
+// TestIdle has nothing to do for a while: the log is emptied, and an index
+// that could not be rebuilt is tried again.
+func TestIdle(t *testing.T) {
+	d := newDisk(t)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		db := open(t, dir, Options{vfs: d.name})
+		r := openRoot(t, db, testKey)
+		want := recordAll(t, r, files(100, 0))
+		wal := filepath.Join(dir, indexName+walSuffix)
+		if st, err := os.Stat(wal); err != nil || st.Size() == 0 {
+			t.Fatalf("the log is empty before: %v, %v", st, err)
+		}
+		time.Sleep(idleAfter + time.Second)
+		synctest.Wait()
+		if st, err := os.Stat(wal); err != nil || st.Size() != 0 {
+			t.Errorf("the log is not empty: %v, %v", st, err)
+		}
+
+		d.fail.Store(lib.SQLITE_IOERR_WRITE)
+		if err := db.order(t.Context(), db.gen, errDamaged); err == nil {
+			t.Fatal("an index was rebuilt on a broken disk")
+		}
+		d.fail.Store(0)
+		time.Sleep(maxWait + time.Second)
+		synctest.Wait()
+		if err := db.Trouble(); err != nil {
+			t.Errorf("trouble is not over: %v", err)
+		}
+		wantAll(t, r.View, want)
+	})
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -254,6 +252,31 @@ func TestDamageAtWork(t *testing.T) {
 	wantAll(t, openRoot(t, db, testKey).View, want)
 }
 
+// TestMend has no snapshot and an index whose first page is gone, which makes
+// it no database at all: nothing may be lost, for no row is there.
+func TestMend(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir, quick)
+	want := recordAll(t, openRoot(t, db, testKey), files(500, 0))
+	closeDB(t, db)
+	f, err := os.OpenFile(filepath.Join(dir, indexName), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt([]byte(strings.Repeat("garbage!", pageSize/8)), 0)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	db = open(t, dir, quick)
+	if b := db.Rebuilt(); b == nil || b.Salvaged != 500 {
+		t.Errorf("Rebuilt() = %+v", b)
+	}
+	wantAll(t, openRoot(t, db, testKey).View, want)
+	if names, _ := filepath.Glob(filepath.Join(dir, newName+"*")); len(names) != 0 {
+		t.Errorf("left over are %q", names)
+	}
+}
+
 // TestAside keeps the last two damaged indexes.
 func TestAside(t *testing.T) {
 	dir := t.TempDir()
@@ -296,127 +319,4 @@ func TestExchangeCutShort(t *testing.T) {
 	if names, _ := filepath.Glob(path("index.new*")); len(names) != 0 {
 		t.Errorf("left over are %q", names)
 	}
-}
-
-// TestCorruption damages an index, or its log, at random. Open must cope with
-// it, and no row may be shown that was never recorded.
-func TestCorruption(t *testing.T) {
-	const n = 900
-	dir := t.TempDir()
-	db := open(t, dir, quick)
-	r := openRoot(t, db, testKey)
-	first := recordAll(t, r, files(n, 0))
-	if err := errors.Join(db.Snapshot(t.Context()), checkpoint(db.w.c)); err != nil {
-		t.Fatal(err)
-	}
-	second := recordAll(t, r, files(n/2, 1)) // in the log
-	both := maps.Clone(first)
-	maps.Copy(both, second)
-	crashed, closed := t.TempDir(), t.TempDir()
-	copyFiles(t, dir, crashed)
-	closeDB(t, db)
-	copyFiles(t, dir, closed)
-
-	rnd := rand.New(rand.NewPCG(*seed, 5))
-	outcome := map[string]int{}
-	for trial := range *corruptions {
-		dir, err := os.MkdirTemp(t.TempDir(), "trial")
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := []string{indexName, indexName, indexName + walSuffix}[rnd.IntN(3)]
-		if name == indexName {
-			copyFiles(t, closed, dir) // a log would heal some pages
-		} else {
-			copyFiles(t, crashed, dir)
-		}
-		if trial%2 == 0 {
-			os.Remove(filepath.Join(dir, snapName))
-		}
-		what := corrupt(t, dir, name, rnd)
-		how := func() string {
-			db, err := Open(t.Context(), dir, quick)
-			if err != nil {
-				t.Errorf("trial %d, %s: %v", trial, what, err)
-				return "refused"
-			}
-			defer db.Close()
-			r := openRoot(t, db, testKey)
-			got := dump(t, r.View)
-			for path, e := range got {
-				e.Assumed = false
-				if e != first[path] && e != second[path] {
-					t.Errorf("trial %d, %s: %s is %v, which was never recorded", trial, what, path, e)
-				}
-			}
-			if trial%2 == 1 && len(got) < n && db.Rebuilt() != nil {
-				t.Errorf("trial %d, %s: %d of %d rows in spite of a snapshot", trial, what, len(got), n)
-			}
-			record(t, r, "after", entry(1))
-			if e, err := r.Lookup(t.Context(), "after"); e == nil || *e != entry(1) {
-				t.Errorf("trial %d, %s: no use afterwards: %v, %v", trial, what, e, err)
-			}
-			switch {
-			case db.Rebuilt() != nil:
-				return "rebuilt"
-			case db.BadRows() > 0:
-				return "rows dropped"
-			case maps.Equal(got, both):
-				return "harmless"
-			case len(got) < n:
-				return "rows hidden"
-			}
-			return "older state"
-		}()
-		outcome[what+": "+how]++
-		if err := os.RemoveAll(dir); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, what := range slices.Sorted(maps.Keys(outcome)) {
-		t.Logf("%4d %s", outcome[what], what)
-	}
-}
-
-const walSuffix = "-wal"
-
-// corrupt damages one file and tells how.
-func corrupt(t *testing.T, dir, name string, rnd *rand.Rand) string {
-	t.Helper()
-	path := filepath.Join(dir, name)
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var what string
-	switch rnd.IntN(6) {
-	case 0:
-		what = "bit flipped"
-		b[rnd.IntN(len(b))] ^= 1 << rnd.IntN(8)
-	case 1:
-		what = "page zeroed"
-		at := rnd.IntN(len(b)/4096) * 4096
-		clear(b[at : at+4096])
-	case 2:
-		what = "truncated"
-		b = b[:rnd.IntN(len(b))]
-	case 3:
-		what = "sector of garbage"
-		at := rnd.IntN(len(b)/512) * 512
-		for i := range b[at : at+512] {
-			b[at+i] = byte(rnd.Uint32())
-		}
-	case 4:
-		what = "head of garbage"
-		for i := range b[:64] {
-			b[i] = byte(rnd.Uint32())
-		}
-	case 5:
-		what = "bit of page 1 flipped"
-		b[rnd.IntN(1500)] ^= 1 << rnd.IntN(8)
-	}
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name + " " + what
 }

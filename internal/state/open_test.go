@@ -3,9 +3,12 @@ package state
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -154,72 +157,57 @@ func TestReader(t *testing.T) {
 		t.Errorf("OpenReader of nothing = %v, want fs.ErrNotExist", err)
 	}
 	cmd, out := child(t, "write", dir, "0")
-	go func() {
-		var buf [4096]byte
-		for {
-			if _, err := out.Read(buf[:]); err != nil {
-				return
-			}
-		}
-	}()
+	if _, err := out.ReadString('\n'); err != nil { // it has recorded a file
+		t.Fatal(err)
+	}
+	go out.WriteTo(io.Discard)
 	var last int64
 	for last < 500 {
-		r, err := OpenReader(t.Context(), dir)
-		if errors.Is(err, fs.ErrNotExist) || err != nil && last == 0 {
-			continue // the other is not that far
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		v, err := r.Root(t.Context(), testKey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if v != nil {
-			all := dump(t, v)
-			var sum int64
-			for path, e := range all {
-				sum += e.Size
-				if e != entry(int(e.Size)) {
-					t.Errorf("%s is %v, which was never recorded", path, e)
-				}
+		var sum int64
+		for path, e := range readAll(t, dir) {
+			sum += e.Size
+			if e != entry(int(e.Size)) {
+				t.Errorf("%s is %v, which was never recorded", path, e)
 			}
-			if sum < last {
-				t.Errorf("sizes sum up to %d after %d", sum, last)
-			}
-			last = sum
 		}
-		if err := r.Close(); err != nil {
-			t.Error(err)
+		if sum < last {
+			t.Errorf("sizes sum up to %d after %d", sum, last)
 		}
+		last = sum
 	}
 	cmd.Process.Kill()
 	cmd.Wait()
 
 	// What a dead agent left can be read as well, and what a closed one did.
-	for range 2 {
-		r, err := OpenReader(t.Context(), dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		v, err := r.Root(t.Context(), testKey)
-		if err != nil || v == nil {
-			t.Fatal(v, err)
-		}
-		if n := len(dump(t, v)); n == 0 {
-			t.Error("nothing to be read")
-		}
-		if none, err := r.Root(t.Context(), RootKey{}); none != nil || err != nil {
-			t.Errorf("Root of nothing = %v, %v", none, err)
-		}
-		if keys, err := r.Roots(t.Context()); len(keys) != 1 || err != nil {
-			t.Errorf("Roots() = %v, %v", keys, err)
-		}
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-		closeDB(t, open(t, dir, Options{}))
+	left := readAll(t, dir)
+	closeDB(t, open(t, dir, Options{}))
+	if closed := readAll(t, dir); len(left) == 0 || !maps.Equal(left, closed) {
+		t.Errorf("%d entries after a kill, %d after Close, or others", len(left), len(closed))
 	}
+}
+
+// readAll opens an index for reading only and reads all of it.
+func readAll(t *testing.T, dir string) map[string]Entry {
+	t.Helper()
+	r, err := OpenReader(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if none, err := r.Root(t.Context(), RootKey{}); none != nil || err != nil {
+		t.Errorf("Root of nothing = %v, %v", none, err)
+	}
+	if keys, err := r.Roots(t.Context()); !slices.Equal(keys, []RootKey{testKey}) || err != nil {
+		t.Errorf("Roots() = %v, %v", keys, err)
+	}
+	v, err := r.Root(t.Context(), testKey)
+	if err != nil || v == nil {
+		t.Fatal(v, err)
+	}
+	if r.BadRows() != 0 || r.Rebuilt() != nil {
+		t.Errorf("%d damaged rows, rebuilt: %v", r.BadRows(), r.Rebuilt())
+	}
+	return dump(t, v)
 }
 
 // TestClean follows the mark that tells whether an index was closed well.
@@ -244,5 +232,22 @@ func TestClean(t *testing.T) {
 	db = open(t, other, large)
 	if err := db.Check(t.Context()); err != nil || db.suspect.Load() {
 		t.Errorf("a large index is suspect after Check, %v", err)
+	}
+}
+
+// TestWeekly opens an index that was last checked long ago.
+func TestWeekly(t *testing.T) {
+	dir := t.TempDir()
+	closeDB(t, open(t, dir, quick))
+	edit(t, dir, "UPDATE meta SET v=1 WHERE k='checked'")
+	db := open(t, dir, quick)
+	for last := int64(1); last == 1; {
+		err := db.read(t.Context(), func(c *conn) (err error) {
+			last, err = c.number(t.Context(), sqlMeta, metaChecked)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }

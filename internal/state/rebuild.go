@@ -78,8 +78,8 @@ func (db *DB) reopen(cause error) error {
 		return fmt.Errorf("rebuild index: %w", err)
 	}
 	db.lost = nil
-	db.log.Warn("index was made anew; deletions wait until all is verified", "path", db.path(indexName),
-		"salvaged", report.Salvaged, "snapshot", report.Snapshot, "aside", report.SetAside, "took", time.Since(start))
+	db.log.Warn("index was made anew, the old one is set aside; deletions wait until all is verified",
+		"path", report.SetAside, "took", time.Since(start))
 	return nil
 }
 
@@ -118,8 +118,8 @@ func (db *DB) exchange(aside string) error {
 // finishExchange completes an exchange that a crash cut short, and removes
 // what one left unfinished.
 func (db *DB) finishExchange() error {
-	for _, name := range [...]string{newName, snapName} {
-		if err := removeAll(db.path(name + tempSuffix)); err != nil {
+	for _, name := range [...]string{newName + tempSuffix, newName + mendSuffix, snapName + tempSuffix} {
+		if err := removeAll(db.path(name)); err != nil {
 			return err
 		}
 	}

@@ -244,8 +244,8 @@ func (u *Uploads) AddPart(ctx context.Context, path string, p Part) error {
 	return wrap("add part to", path, u.r.db.send(ctx, o))
 }
 
-// Get returns the upload of a path with all its parts; nil, nil when nothing
-// is remembered.
+// Get returns the upload of a path with all parts that were added; nil, nil
+// when nothing is remembered. It waits for those parts to be committed.
 func (u *Uploads) Get(ctx context.Context, path string) (*Upload, error) {
 	// Parts may be on their way still.
 	if err := u.r.db.flush(ctx, u.r.View); err != nil {

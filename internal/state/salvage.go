@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"time"
 )
@@ -18,14 +20,14 @@ func (db *DB) build(cause error) (*Rebuild, error) {
 	if err := errors.Join(removeAll(temp), removeAll(db.path(newName))); err != nil {
 		return nil, err
 	}
-	c, err := connect(temp, asBuilder)
+	c, err := connect(temp, db.params(asBuilder))
 	if err != nil {
 		return nil, err
 	}
 	if err := db.fill(c, report); err != nil {
 		return nil, errors.Join(err, c.close(), removeAll(temp))
 	}
-	if err := c.close(); err != nil {
+	if err := errors.Join(c.close(), removeAll(db.path(newName+mendSuffix))); err != nil {
 		return nil, err
 	}
 	if err := syncFile(temp); err != nil {
@@ -47,6 +49,9 @@ func (db *DB) fill(c *conn, report *Rebuild) (err error) {
 	}
 	s := &salvage{w: w, roots: map[RootKey]*View{}}
 	old, snap := db.openOld(indexName, ""), db.openOld(snapName, "&immutable=1")
+	if old == nil {
+		old = db.openMended(c)
+	}
 	for _, c := range []*conn{old, snap} {
 		if c != nil {
 			defer c.close()
@@ -70,18 +75,64 @@ func (db *DB) fill(c *conn, report *Rebuild) (err error) {
 	return errors.Join(writeRebuild(c, report), setMeta(c, metaChecked, report.Time.UnixMilli()), setMeta(c, metaClean, int64(1)))
 }
 
-// openOld opens a file to read what is left in it; nil if nothing is.
+// openOld opens a file to read what is left in it; nil if it makes no sense.
 func (db *DB) openOld(name, params string) *conn {
 	path := db.path(name)
 	if _, err := os.Stat(path); err != nil {
 		return nil
 	}
 	c, err := connect(path, asGuest+params)
-	if err != nil {
-		db.log.Warn("nothing can be read", "path", path, "err", err)
-		return nil
+	if err == nil {
+		if _, err = c.number(context.Background(), "SELECT count(*) FROM roots"); err == nil {
+			return c
+		}
+		err = errors.Join(err, c.close())
 	}
-	return c
+	db.log.Warn("file makes no sense to SQLite", "path", path, "err", err)
+	return nil
+}
+
+// openMended opens a copy of the index whose first page, which holds no row,
+// is that of the fresh file behind c: tables begin on the same pages in all
+// files that went through the same migrations. The checksums of the rows tell
+// if it is not so. It returns nil if there is nothing to mend.
+func (db *DB) openMended(c *conn) *conn {
+	path := db.path(newName + mendSuffix)
+	err := errors.Join(removeAll(path), mend(c, db.path(indexName), path))
+	if err == nil {
+		var old *conn
+		if old, err = connect(path, asGuest+"&immutable=1"); err == nil {
+			return old
+		}
+	}
+	db.log.Warn("index cannot be mended", "path", db.path(indexName), "err", err)
+	return nil
+}
+
+// mend copies a database with another first page.
+func mend(fresh *conn, from, to string) error {
+	row, err := fresh.first(context.Background(), "SELECT data FROM sqlite_dbpage WHERE pgno=1")
+	if err != nil {
+		return err
+	}
+	page := blob(row[0])
+	if len(page) != pageSize {
+		return fmt.Errorf("mend: first page has %d bytes", len(page))
+	}
+	old, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	mended, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	if _, err = io.Copy(mended, old); err == nil {
+		clear(page[28:40]) // how many pages there are and are free: to be found out
+		_, err = mended.WriteAt(page, 0)
+	}
+	return errors.Join(err, mended.Close())
 }
 
 // A salvage copies rows into a new index.

@@ -17,6 +17,9 @@ const applicationID = 0x4f535359
 // damage a file when a checkpoint and a commit met.
 const minSQLite = "3.51.3"
 
+// pageSize is SQLite's default, in bytes.
+const pageSize = 4096
+
 // migrations lead from an empty file to the present format. Each is one
 // transaction; the format is how many have been run. One that was released is
 // never changed.

@@ -11,8 +11,8 @@ const sqlWalk = "SELECT d.path, f.name, f.rec FROM dirs d JOIN files f ON f.dir=
 // A page of a walk ends with the first directory that fills it, or within one
 // that is very large.
 const (
-	pageFull = 500
-	pageMax  = 2000
+	pageFull = 250
+	pageMax  = 1000
 )
 
 // Walk hands every entry to fn, directory by directory, both in byte order,

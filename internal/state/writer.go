@@ -18,6 +18,7 @@ type writer struct {
 	failures bool
 	views    map[*View]bool // whose ids are this index's
 	dirty    bool           // the index says so since it was opened
+	written  int            // commits since the log was emptied
 
 	// The rest is about the transaction in progress.
 	tally   map[*View]counters
@@ -68,6 +69,7 @@ func newWriter(c *conn) (*writer, error) {
 		return nil, err
 	}
 	w.dirty = clean != 1
+	w.written = 1 // what is left in the log
 	// A directory's row lives only as long as it holds a file, so the greatest
 	// id in use is found at the end of the table files.
 	last, err := c.number(ctx, "SELECT max(dir) FROM files")
@@ -134,6 +136,7 @@ func (w *writer) commit(batch []*op) error {
 		return err
 	}
 	w.dirty = true
+	w.written++
 	for _, d := range w.fresh {
 		d.fresh = false
 	}

@@ -234,6 +234,9 @@ func (s *store) Complete(ctx context.Context, key, id string, parts []state.Part
 			data = append(data, got...)
 		}
 		delete(s.pending, id)
+		if s.corrupt != nil && s.corrupt("complete") {
+			data[0] ^= 1
+		}
 		st = s.keep(key, data, u.h)
 		return nil
 	})
@@ -422,5 +425,12 @@ func (r *rig) age(name string) {
 	old := time.Now().Add(-time.Hour)
 	if err := os.Chtimes(r.path(name), old, old); err != nil {
 		r.t.Fatal(err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

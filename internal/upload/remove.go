@@ -93,18 +93,20 @@ func (u *Uploader) trash(ctx context.Context, j *Job, key string) error {
 	return u.deleteObject(ctx, j.Target.Bucket, key)
 }
 
-// deletes gathers what is to be deleted while a request waits for its turn, so
-// that many deletions need few requests.
+// deletes gathers what is to be deleted while a request for the same bucket
+// runs, so that many deletions need few requests.
 type deletes struct {
 	mu   sync.Mutex
 	open map[Bucket]*deletion // those that others may still join
+	last map[Bucket]*deletion // those that were begun last
 }
 
 // A deletion is one request for several objects.
 type deletion struct {
-	keys []string
-	done chan struct{}
-	err  error // once done is closed
+	keys  []string
+	after <-chan struct{} // closed when the one before is done; nil for none
+	done  chan struct{}
+	err   error // once done is closed
 }
 
 const mostDeletes = 1000 // objects of one request
@@ -121,16 +123,17 @@ func (u *Uploader) deleteObject(ctx context.Context, b Bucket, key string) error
 			return ctx.Err()
 		}
 	}
-	closed := false
+	if d.after != nil {
+		select {
+		case <-d.after:
+		case <-ctx.Done():
+		}
+	}
 	d.err = u.gate.pass(ctx, forSmall, func() (int64, error) {
-		closed = true
 		u.deletes.close(b, d)
 		return 0, b.Delete(ctx, d.keys)
 	})
-	if !closed { // ctx ended before the request's turn came
-		u.deletes.close(b, d)
-	}
-	close(d.done)
+	u.deletes.end(b, d)
 	return d.err
 }
 
@@ -138,13 +141,16 @@ func (u *Uploader) deleteObject(ctx context.Context, b Bucket, key string) error
 func (s *deletes) join(b Bucket, key string) (d *deletion, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.open == nil {
+		s.open, s.last = make(map[Bucket]*deletion), make(map[Bucket]*deletion)
+	}
 	d = s.open[b]
 	if d == nil {
-		if s.open == nil {
-			s.open = make(map[Bucket]*deletion)
-		}
 		d = &deletion{done: make(chan struct{})}
-		s.open[b] = d
+		if before := s.last[b]; before != nil {
+			d.after = before.done
+		}
+		s.open[b], s.last[b] = d, d
 		first = true
 	}
 	if d.keys = append(d.keys, key); len(d.keys) == mostDeletes {
@@ -160,4 +166,15 @@ func (s *deletes) close(b Bucket, d *deletion) {
 	if s.open[b] == d {
 		delete(s.open, b)
 	}
+}
+
+// end tells all who joined how a deletion ended.
+func (s *deletes) end(b Bucket, d *deletion) {
+	s.close(b, d) // where ctx ended before its turn came
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last[b] == d {
+		delete(s.last, b)
+	}
+	close(d.done)
 }

@@ -152,11 +152,13 @@ func (t *Tree) onlyDirs(path string) error {
 			continue
 		}
 		fi, err := t.root.Lstat(filepath.FromSlash(path[:i]))
-		if err == nil && !fi.IsDir() {
-			err = ErrNotRegular
-		}
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case fi.Mode().IsRegular():
+			return fs.ErrNotExist // there is nothing below a file
+		case !fi.IsDir():
+			return ErrNotRegular
 		}
 	}
 	return nil

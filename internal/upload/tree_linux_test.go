@@ -244,10 +244,3 @@ func TestPresent(t *testing.T) {
 		t.Errorf("identity of the opened directory: %v, %v; was %v", again, err, id)
 	}
 }
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}

@@ -134,6 +134,45 @@ func TestMismatch(t *testing.T) {
 	}
 }
 
+// An object that the server put together wrongly is not believed either, though
+// each of its parts was right.
+func TestMismatchOfWhole(t *testing.T) {
+	r := newRig(t, Options{})
+	data := pattern(3*testPart, 7)
+	r.write("f", data)
+	r.store.corrupt = func(op string) bool { return op == "complete" }
+	if res := r.do(Upload, "f"); !errors.Is(res.Err, ErrMismatch) || len(r.store.entries) > 0 {
+		t.Errorf("wrong whole: %v, entries %v", res.Err, r.store.entries)
+	}
+	r.store.corrupt = nil
+	r.mustDo(Upload, "f")
+	r.holds("f", data)
+}
+
+// A request whose answer was lost is recognised by what it did, not repeated.
+func TestLostReply(t *testing.T) {
+	for _, size := range []int{1000, 3 * testPart} {
+		op := "put"
+		if size > testPart {
+			op = "complete"
+		}
+		r := newRig(t, Options{})
+		data := pattern(size, 8)
+		r.write("f", data)
+		r.store.fault = func(got string, done bool) error {
+			if got == op && done {
+				return &RequestError{Op: op, Class: Transient, Err: errors.New("connection reset")}
+			}
+			return nil
+		}
+		res := r.mustDo(Upload, "f")
+		r.holds("f", data)
+		if r.store.count(op) != 1 || r.store.count("head") != 1 || res.Bytes != int64(size) {
+			t.Errorf("%s: %+v, calls %v", op, res, r.store.calls)
+		}
+	}
+}
+
 // Every call can fail, or succeed without anybody hearing of it. However that
 // is, repeating the job ends with the file in the bucket, and nothing else.
 func TestFailEverywhere(t *testing.T) {

@@ -142,9 +142,9 @@ func overflow(t testing.TB, r *rig, k *monkey) {
 	defer s.mu.Unlock()
 	one, two := filepath.Join(r.dir, "one"), filepath.Join(r.dir, "two")
 	must(t, write(one, ""), write(two, ""))
-	for i := range 2 * (16384 + eventBuffer) {
+	for i := range 16384 + maxEvents {
 		must(t, os.Chmod(one, 0o600), os.Chmod(two, 0o600)) // equal events in a row would be merged
-		if i%200 == 0 {
+		if i%400 == 0 {
 			k.step()
 		}
 	}

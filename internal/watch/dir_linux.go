@@ -29,6 +29,15 @@ type directory struct {
 	mtime int64 // ns since 1970
 }
 
+// A scratch is where the kernel puts what it tells.
+type scratch struct {
+	buf     []byte // entries
+	statx   unix.Statx_t
+	noStatx bool
+}
+
+func newScratch() scratch { return scratch{buf: make([]byte, 32<<10)} }
+
 const openDir = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NONBLOCK | unix.O_CLOEXEC
 
 func openRoot(path string, follow bool) (*root, error) {
@@ -105,8 +114,11 @@ func (r *root) walk(path string, flags int) (int, error) {
 	}
 }
 
-// entries reads the directory into r.l.
+// entries reads the directory into r.l. The names of one read share a string,
+// and the kernel is given them where it put them: nothing is allocated for a
+// file.
 func (r *reader) entries(root *root, d *directory) error {
+	const header = int(unsafe.Offsetof(unix.Dirent{}.Name))
 	for {
 		n, err := retry(func() (int, error) { return unix.Getdents(d.fd, r.buf) })
 		if err != nil {
@@ -115,58 +127,92 @@ func (r *reader) entries(root *root, d *directory) error {
 		if n == 0 {
 			return nil
 		}
-		for b := r.buf[:n]; len(b) > 0; {
-			size := binary.NativeEndian.Uint16(b[unsafe.Offsetof(unix.Dirent{}.Reclen):])
+		names := string(r.buf[:n])
+		for at := 0; at < n; {
+			b := r.buf[at:n]
+			size := int(binary.NativeEndian.Uint16(b[unsafe.Offsetof(unix.Dirent{}.Reclen):]))
 			kind := b[unsafe.Offsetof(unix.Dirent{}.Type)]
-			raw := b[unsafe.Offsetof(unix.Dirent{}.Name):size]
-			b = b[size:]
-			if i := bytes.IndexByte(raw, 0); i >= 0 {
-				raw = raw[:i]
-			}
-			if name := string(raw); name == "." || name == ".." || strings.HasPrefix(name, cookiePrefix) {
+			raw := b[header:size]
+			end := max(bytes.IndexByte(raw, 0), 0)
+			name := names[at+header : at+header+end]
+			at += size
+			if name == "." || name == ".." || strings.HasPrefix(name, cookiePrefix) {
 				continue
-			} else if err := r.entry(root, d, name, kind); err != nil {
+			} else if err := r.entry(root, d, name, raw[:end+1], kind); err != nil {
 				return &fs.PathError{Op: "stat", Path: join(d.path, name), Err: err}
 			}
 		}
 	}
 }
 
-func (r *reader) entry(root *root, d *directory, name string, kind byte) error {
-	var st unix.Stat_t
+func (r *reader) entry(root *root, d *directory, name string, raw []byte, kind byte) error {
+	f := File{Name: name}
+	mode := uint32(unix.S_IFCHR)
 	switch kind {
 	case unix.DT_DIR:
 		r.l.Dirs = append(r.l.Dirs, name)
 		return nil
 	case unix.DT_REG, unix.DT_UNKNOWN:
-		err := unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT)
+		var err error
+		mode, err = r.stat(d, &f, raw)
 		if err == unix.ENOENT {
 			return nil // deleted since
 		} else if err != nil {
 			return err
 		}
 	case unix.DT_LNK:
-		st.Mode = unix.S_IFLNK
+		mode = unix.S_IFLNK
 	}
-	if st.Mode&unix.S_IFMT == unix.S_IFLNK && root.follow {
-		st = root.target(join(d.path, name))
+	if mode&unix.S_IFMT == unix.S_IFLNK && root.follow {
+		st := root.target(join(d.path, name))
+		mode = f.fill(&st)
 	}
-	switch st.Mode & unix.S_IFMT {
+	switch mode & unix.S_IFMT {
 	case unix.S_IFREG:
-		r.l.Files = append(r.l.Files, File{
-			Name:   name,
-			Size:   st.Size,
-			MTime:  unix.TimespecToNsec(st.Mtim),
-			CTime:  unix.TimespecToNsec(st.Ctim),
-			FileID: [2]uint64{st.Ino},
-			Mode:   st.Mode & 0o7777,
-		})
+		r.l.Files = append(r.l.Files, f)
 	case unix.S_IFDIR:
 		r.l.Dirs = append(r.l.Dirs, name)
 	default:
 		r.l.Special++
 	}
 	return nil
+}
+
+// stat fills in a file of a directory, by its name and the NUL that ends it.
+func (r *reader) stat(d *directory, f *File, raw []byte) (mode uint32, err error) {
+	const flags = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
+	if !r.noStatx {
+		stx := &r.statx
+		_, _, errno := unix.Syscall6(unix.SYS_STATX, uintptr(d.fd), uintptr(unsafe.Pointer(&raw[0])),
+			flags, unix.STATX_BASIC_STATS, uintptr(unsafe.Pointer(stx)), 0)
+		switch errno {
+		case 0:
+			f.Size = int64(stx.Size)
+			f.MTime = stx.Mtime.Sec*1e9 + int64(stx.Mtime.Nsec)
+			f.CTime = stx.Ctime.Sec*1e9 + int64(stx.Ctime.Nsec)
+			f.FileID[0] = stx.Ino
+			f.Mode = uint32(stx.Mode) & 0o7777
+			return uint32(stx.Mode), nil
+		case unix.ENOSYS, unix.EPERM: // a kernel before 4.11, or a filter that does not know it
+			r.noStatx = true
+		default:
+			return 0, errno
+		}
+	}
+	var st unix.Stat_t
+	if err := unix.Fstatat(d.fd, f.Name, &st, flags); err != nil {
+		return 0, err
+	}
+	return f.fill(&st), nil
+}
+
+func (f *File) fill(st *unix.Stat_t) (mode uint32) {
+	f.Size = st.Size
+	f.MTime = unix.TimespecToNsec(st.Mtim)
+	f.CTime = unix.TimespecToNsec(st.Ctim)
+	f.FileID[0] = st.Ino
+	f.Mode = st.Mode & 0o7777
+	return st.Mode
 }
 
 // maxLinks bounds how many links to directories a path may go through: links

@@ -27,6 +27,11 @@ type directory struct {
 	mtime int64
 }
 
+// A scratch is of use elsewhere.
+type scratch struct{}
+
+func newScratch() scratch { return scratch{} }
+
 func openRoot(path string, follow bool) (*root, error) {
 	r, err := os.OpenRoot(path)
 	if err != nil {

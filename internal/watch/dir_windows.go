@@ -27,6 +27,15 @@ type directory struct {
 	mtime int64
 }
 
+// A scratch is where Windows puts a directory's entries, aligned as it wants.
+type scratch struct{ buf []byte }
+
+func newScratch() scratch {
+	const size = 64 << 10
+	words := make([]uint64, size/8)
+	return scratch{unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), size)}
+}
+
 func openRoot(path string, follow bool) (*root, error) {
 	r, err := os.OpenRoot(path)
 	if err != nil {
@@ -70,20 +79,31 @@ func (r *root) open(path string) (*directory, error) {
 		f.Close()
 		return nil, &fs.PathError{Op: "open", Path: path, Err: windows.ERROR_DIRECTORY}
 	}
-	return &directory{
-		f:    f,
-		path: path,
-		id: Identity{
-			Device: uint64(info.VolumeSerialNumber),
-			FileID: [2]uint64{uint64(info.FileIndexHigh)<<32 | uint64(info.FileIndexLow)},
-		},
-		mtime: info.LastWriteTime.Nanoseconds(),
-	}, nil
+	return &directory{f: f, path: path, id: identify(f, &info), mtime: info.LastWriteTime.Nanoseconds()}, nil
+}
+
+// identify returns a file's volume and number; a file system without numbers
+// of 128 bits has some of 64.
+func identify(f *os.File, info *windows.ByHandleFileInformation) Identity {
+	var id struct {
+		volume uint64
+		file   [2]uint64
+	}
+	err := windows.GetFileInformationByHandleEx(windows.Handle(f.Fd()), windows.FileIdInfo,
+		(*byte)(unsafe.Pointer(&id)), uint32(unsafe.Sizeof(id)))
+	if err == nil {
+		return Identity{Device: id.volume, FileID: id.file}
+	}
+	return Identity{
+		Device: uint64(info.VolumeSerialNumber),
+		FileID: [2]uint64{uint64(info.FileIndexHigh)<<32 | uint64(info.FileIndexLow)},
+	}
 }
 
 func (d *directory) close() { d.f.Close() }
 
-// dirInfo is FILE_ID_BOTH_DIR_INFO up to the name, which follows it.
+// dirInfo is what FILE_ID_EXTD_DIR_INFO and FILE_ID_BOTH_DIR_INFO have in
+// common. What follows differs; see dirClass.
 type dirInfo struct {
 	next       uint32 // offset of the next one, 0 for the last
 	_          uint32
@@ -95,11 +115,23 @@ type dirInfo struct {
 	allocation int64
 	attributes uint32
 	nameLength uint32 // bytes
-	tag        uint32 // of a reparse point, else the size of extended attributes
-	_          uint32 // length of the short name
-	_          [24]byte
-	fileID     uint64
-	nameStart  [1]uint16
+	eaSize     uint32 // the reparse tag, in the older one
+	tag        uint32 // in the newer one only
+}
+
+// A dirClass is a way to ask for a directory's entries, and where in each its
+// file id and name are. Only the first gives the numbers of 128 bits that ReFS
+// has; not every file system knows it.
+type dirClass struct {
+	class       uint32
+	id, idSize  uintptr
+	name        uintptr
+	tagInEASize bool
+}
+
+var dirClasses = [...]dirClass{
+	{windows.FileIdExtdDirectoryInfo, 72, 16, 88, false},
+	{windows.FileIdBothDirectoryInfo, 96, 8, 104, true},
 }
 
 // nameSurrogate is the bit of a reparse tag that makes it a link of some kind,
@@ -113,22 +145,21 @@ const notHere = windows.FILE_ATTRIBUTE_OFFLINE | windows.FILE_ATTRIBUTE_RECALL_O
 // entries reads the directory into r.l: names, sizes, times and file ids at
 // once, without opening any file.
 func (r *reader) entries(root *root, d *directory) error {
-	if len(r.buf) < 64<<10 {
-		r.buf = unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(make([]uint64, 8<<10)))), 64<<10) // aligned
-	}
-	for {
-		err := windows.GetFileInformationByHandleEx(windows.Handle(d.f.Fd()), windows.FileIdBothDirectoryInfo, &r.buf[0], uint32(len(r.buf)))
-		if errors.Is(err, windows.ERROR_NO_MORE_FILES) {
+	class := 0
+	for read := false; ; read = true {
+		err := windows.GetFileInformationByHandleEx(windows.Handle(d.f.Fd()), dirClasses[class].class, &r.buf[0], uint32(len(r.buf)))
+		switch {
+		case errors.Is(err, windows.ERROR_NO_MORE_FILES):
 			return nil
-		} else if err != nil {
+		case err != nil && !read && class == 0:
+			class = 1
+			continue
+		case err != nil:
 			return &fs.PathError{Op: "read", Path: d.path, Err: err}
 		}
 		for b := r.buf; ; {
 			info := (*dirInfo)(unsafe.Pointer(&b[0]))
-			name := windows.UTF16ToString(unsafe.Slice(&info.nameStart[0], info.nameLength/2))
-			if name != "." && name != ".." && !strings.HasPrefix(name, cookiePrefix) {
-				r.entry(root, d, name, info)
-			}
+			r.entry(root, d, b, info, &dirClasses[class])
 			if info.next == 0 {
 				break
 			}
@@ -137,22 +168,24 @@ func (r *reader) entries(root *root, d *directory) error {
 	}
 }
 
-func (r *reader) entry(root *root, d *directory, name string, info *dirInfo) {
+func (r *reader) entry(root *root, d *directory, b []byte, info *dirInfo, c *dirClass) {
+	name := windows.UTF16ToString(unsafe.Slice((*uint16)(unsafe.Pointer(&b[c.name])), info.nameLength/2))
+	if name == "." || name == ".." || strings.HasPrefix(name, cookiePrefix) {
+		return
+	}
+	tag := info.tag
+	if c.tagInEASize {
+		tag = info.eaSize
+	}
 	isDir := info.attributes&windows.FILE_ATTRIBUTE_DIRECTORY != 0
-	isLink := info.attributes&windows.FILE_ATTRIBUTE_REPARSE_POINT != 0 && info.tag&nameSurrogate != 0
-	f := File{
-		Name:   name,
-		Size:   info.size,
-		MTime:  fileTime(info.lastWrite),
-		CTime:  fileTime(info.change),
-		FileID: [2]uint64{info.fileID},
+	isLink := info.attributes&windows.FILE_ATTRIBUTE_REPARSE_POINT != 0 && tag&nameSurrogate != 0
+	f := File{Name: name, Size: info.size, MTime: fileTime(info.lastWrite), CTime: fileTime(info.change)}
+	f.FileID[0] = *(*uint64)(unsafe.Pointer(&b[c.id]))
+	if c.idSize == 16 {
+		f.FileID[1] = *(*uint64)(unsafe.Pointer(&b[c.id+8]))
 	}
 	switch {
-	case isLink && root.follow && !isDir:
-		if !root.target(join(d.path, name), &f) {
-			r.l.Special++
-			return
-		}
+	case isLink && root.follow && !isDir && root.target(join(d.path, name), &f):
 		r.l.Files = append(r.l.Files, f)
 	case isLink || info.attributes&notHere != 0 && !isDir:
 		r.l.Special++
@@ -179,15 +212,12 @@ func (r *root) target(path string, f *File) bool {
 	f.Size = int64(info.FileSizeHigh)<<32 | int64(info.FileSizeLow)
 	f.MTime = info.LastWriteTime.Nanoseconds()
 	f.CTime = f.MTime
-	f.FileID = [2]uint64{uint64(info.FileIndexHigh)<<32 | uint64(info.FileIndexLow)}
+	f.FileID = identify(h, &info).FileID
 	return true
 }
 
-// fileTime converts a time in units of 100 ns since 1601.
-func fileTime(t int64) int64 {
-	ft := windows.Filetime{LowDateTime: uint32(t), HighDateTime: uint32(t >> 32)}
-	return ft.Nanoseconds()
-}
+// fileTime converts units of 100 ns since 1601 to nanoseconds since 1970.
+func fileTime(t int64) int64 { return (t - 116444736000000000) * 100 }
 
 // kindOf looks at a path without following a link in its last element.
 func (r *root) kindOf(path string) (isDir bool, err error) {

@@ -12,6 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// collapseDeep: a directory that came with the hints of a collapsed one is not
+// known, and so is listed as well.
+const collapseDeep = false
+
 // enter implements source: rules 1 and 2.
 func (s *inotify) enter(d *directory) error {
 	s.mu.Lock()
@@ -78,10 +82,13 @@ func (s *inotify) elsewhere(d *directory) (alias bool, err error) {
 	if path == d.path {
 		return false, nil
 	}
-	if s.is(path, d.id) {
+	switch {
+	case s.is(path, d.id):
+		if !s.is(d.path, d.id) {
+			return false, errStale // it was opened here, and is there now
+		}
 		return true, nil
-	}
-	if id == rootID {
+	case id == rootID:
 		return false, errStale
 	}
 	s.drop(id)
@@ -119,17 +126,15 @@ func (s *inotify) watch(id nodeID, d *directory) error {
 	switch {
 	case err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP || err == unix.EACCES:
 		return errStale
-	case err != nil:
-		if err != unix.ENOSPC {
-			s.opt.Logger.Debug("directory not watched", "dir", d.path, "err", err)
-		}
-		return nil // polled
 	case !s.is(d.path, d.id):
 		s.remove(abs)
 		return errStale
+	case err != nil && err != unix.ENOSPC:
+		s.opt.Logger.Debug("directory not watched", "dir", d.path, "err", err)
+	case err == nil:
+		s.t.setWatched(id, true)
 	}
-	s.t.setWatched(id, true)
-	return nil
+	return nil // without a watch it is polled
 }
 
 // coldestOf is how many directories are compared to find one that has not
@@ -192,7 +197,8 @@ func (s *inotify) unread(dir string) {
 		return
 	}
 	up, name := split(dir)
-	if parent := s.t.find(up); parent != 0 && dir != "" {
+	var st unix.Stat_t
+	if parent := s.t.find(up); parent != 0 && dir != "" && unix.Lstat(s.abs(dir), &st) == nil {
 		s.t.at(s.t.add(parent, name, 0, 0)).flags |= nodeUnread
 	}
 }

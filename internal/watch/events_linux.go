@@ -9,8 +9,10 @@ import (
 
 // pump handles events in their order. It waits for nothing but s.mu.
 func (s *inotify) pump() {
-	for ev := range s.fs.Events {
-		s.event(&ev)
+	for events := s.queue.take(nil); len(events) > 0; events = s.queue.take(events) {
+		for i := range events {
+			s.event(&events[i])
+		}
 	}
 }
 

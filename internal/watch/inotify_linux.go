@@ -13,10 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// eventBuffer is how many events the library holds for a pump that the
-// machine keeps waiting, besides the 16,384 that the kernel holds.
-const eventBuffer = 8192
-
 // watches is what an inotify source needs of the library: a test puts a limit
 // between them.
 type watches interface {
@@ -48,6 +44,7 @@ type inotify struct {
 	own   string                       // private directory
 	ping  chan chan struct{}           // answered by the goroutine that drains errors
 	quit  chan struct{}
+	queue eventQueue
 	wg    sync.WaitGroup
 
 	mu         sync.Mutex // held across calls of the library; never while the sink is called
@@ -100,7 +97,7 @@ func openLimited(h host, limit func(watches) watches) (source, string) {
 // openInotify starts a source that listens for closed files if private, and
 // with nothing but the library's public means if not.
 func openInotify(h host, private bool) (*inotify, error) {
-	fs, err := fsnotify.NewBufferedWatcher(eventBuffer)
+	fs, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, fmt.Errorf("inotify: %w", err)
 	}
@@ -116,7 +113,9 @@ func openInotify(h host, private bool) (*inotify, error) {
 	if add := addCloseWrite(fs); private && add != nil {
 		s.w = withAdd{fs, add}
 	}
+	s.queue.more.L = &s.queue.mu
 	s.wg.Go(s.drain)
+	s.wg.Go(s.intake)
 	s.wg.Go(s.pump)
 	s.selfTest()
 	return s, nil
@@ -292,3 +291,5 @@ func (s *inotify) is(path string, id Identity) bool {
 	_, err := retry(func() (int, error) { return 0, stat(s.abs(path), &st) })
 	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR && identity(&st) == id
 }
+
+func isOverflow(err error) bool { return errors.Is(err, fsnotify.ErrEventOverflow) }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -148,10 +149,10 @@ func TestNoInotifyInstance(t *testing.T) {
 
 // A source that cannot be had at first is asked for again at each scan.
 func TestSourceComesLater(t *testing.T) {
-	tries := 0
+	var free atomic.Bool
 	r := start(t, "", Options{}, func(w *Watcher) {
 		w.open = func(h host) (source, string) {
-			if tries++; tries == 1 {
+			if !free.Load() {
 				return nil, "no instance left"
 			}
 			return openSource(h)
@@ -160,6 +161,7 @@ func TestSourceComesLater(t *testing.T) {
 	if st := r.Stats(); st.Mode != "poll" || st.Reason != "no instance left" {
 		t.Errorf("mode %q because %q", st.Mode, st.Reason)
 	}
+	free.Store(true)
 	must(t, write(r.path("f"), "1"))
 	r.check() // a scan, and with it a source
 	if st := r.Stats(); st.Mode != "inotify" {
@@ -287,6 +289,14 @@ func TestEnoughWatches(t *testing.T) {
 			t.Errorf("enoughWatches(%d) = %d", needed, got)
 		}
 	}
+}
+
+// forget empties the mirror's notes of hints and listings.
+func (m *mirror) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.causes)
+	clear(m.listed)
 }
 
 // A syncBuffer is a bytes.Buffer for several goroutines.

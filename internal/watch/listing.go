@@ -15,12 +15,12 @@ type reader struct {
 	follow  bool
 	exclude func(dir string) bool
 
-	buf []byte
-	l   Listing
+	l Listing
+	scratch
 }
 
 func newReader(opt Options) *reader {
-	return &reader{follow: opt.FollowSymlinks, exclude: opt.Exclude, buf: make([]byte, 32<<10)}
+	return &reader{follow: opt.FollowSymlinks, exclude: opt.Exclude, scratch: newScratch()}
 }
 
 // read lists a directory. The listing is good until the next call.

@@ -132,14 +132,6 @@ func (m *mirror) scanned() []Scan {
 	return slices.Clone(m.scans)
 }
 
-// forget empties the mirror's notes of hints and listings.
-func (m *mirror) forget() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	clear(m.causes)
-	clear(m.listed)
-}
-
 // disk returns what filepath.WalkDir finds, which is the truth.
 func disk(t testing.TB, root string) map[string]sig {
 	t.Helper()

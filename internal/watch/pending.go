@@ -57,7 +57,6 @@ type dirty struct {
 // the hands of a worker.
 type pending struct {
 	maxFiles, maxDirs int
-	deep              bool   // a collapsed directory is listed with all below it
 	scan              func() // asks for a scan of the tree; called with mu held
 
 	mu        sync.Mutex
@@ -88,13 +87,6 @@ func newPending(scan func()) *pending {
 		wakeFiles: make(chan struct{}, 1),
 		wakeDirs:  make(chan struct{}, 1),
 	}
-}
-
-// setDeep says that the source cannot tell which directories are new.
-func (p *pending) setDeep() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.deep = true
 }
 
 func wake(c chan struct{}) {
@@ -150,7 +142,7 @@ func (p *pending) collapse() {
 		p.files -= len(b.names)
 		delete(p.buckets, b.dir)
 		b.names = nil // and is passed over when its turn comes
-		p.addDir(b.dir, p.deep, b.era)
+		p.addDir(b.dir, collapseDeep, b.era)
 		p.release(b.era)
 	}
 	p.fifo = slices.DeleteFunc(p.fifo, func(b *bucket) bool { return b.names == nil })

@@ -6,3 +6,5 @@ package watch
 func openSource(host) (source, string) { return nil, "this system is not listened to" }
 
 func isOverflow(error) bool { return false }
+
+const collapseDeep = true

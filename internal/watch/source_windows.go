@@ -31,6 +31,10 @@ const (
 		windows.FILE_NOTIFY_CHANGE_CREATION | windows.FILE_NOTIFY_CHANGE_SECURITY
 )
 
+// collapseDeep: no record is kept of directories, so that those that came with
+// the hints of a collapsed directory are found only by listing all below it.
+const collapseDeep = true
+
 // A changes source has one watch for the whole tree. It pins the root only:
 // whatever is below can be renamed. Windows tells neither that a file was
 // closed, nor whether a path that is gone was a directory's.
@@ -103,7 +107,6 @@ func openChanges(h host, size int) (*changes, error) {
 		quit:    make(chan struct{}),
 		cookies: make(map[string]chan struct{}),
 	}
-	h.pending.setDeep()
 	if err := s.arm(); err != nil {
 		windows.CloseHandle(dir)
 		windows.CloseHandle(port)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,7 +51,7 @@ func TestFaultsOfTheServer(t *testing.T) {
 			b := box.Start(t, box.Options{})
 			config, source := configure(t, b, nil, nil)
 			for i := range 60 {
-				if err := writeRandom(filepath.Join(source, string(rune('A'+i))), int64(i*1000), byte(i)); err != nil {
+				if err := writeRandom(filepath.Join(source, fmt.Sprint(i)), int64(i*1000), byte(i)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -130,7 +131,7 @@ func TestSourceLost(t *testing.T) {
 	if err := os.Rename(source, away); err != nil {
 		t.Fatal(err)
 	}
-	d.waitLog("source not readable")
+	waitFor(t, "the loss to be noticed", func() bool { return strings.Contains(d.log.String(), "read source:") })
 	if err := os.Mkdir(source, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package box
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha1"
@@ -12,6 +13,8 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+
+	"github.com/osssync/osssync/test/sandbox/oss"
 )
 
 // An admin asks the OSS server in the box's own name, past the network.
@@ -43,6 +46,7 @@ func (b *Box) ask(method, key string, q url.Values) *httptest.ResponseRecorder {
 		Header: http.Header{"Date": {b.Authority.Now().UTC().Format(http.TimeFormat)}},
 		Body:   http.NoBody,
 	}
+	r = r.WithContext(oss.Aside(context.Background()))
 	r.RequestURI = r.URL.RequestURI()
 	mac := hmac.New(sha1.New, []byte(b.admin.secret))
 	io.WriteString(mac, method+"\n\n\n"+r.Header.Get("Date")+"\n/"+b.Bucket+"/"+key)

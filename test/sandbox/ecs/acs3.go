@@ -112,5 +112,5 @@ func canonicalQuery(q url.Values) string {
 
 // escape is percent encoding of all but the unreserved characters.
 func escape(s string) string {
-	return strings.NewReplacer("+", "%20", "*", "%2A", "%7E", "~").Replace(url.QueryEscape(s))
+	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
 }

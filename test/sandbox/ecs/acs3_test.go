@@ -1,8 +1,10 @@
 package ecs
 
 import (
+	"encoding/hex"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -73,6 +75,14 @@ func TestKnownSignatures(t *testing.T) {
 			if sig.verify(r, nil, k.secret+"x") || sig.verify(r, []byte("x"), k.secret) {
 				t.Error("another secret, or another body, is taken")
 			}
+			bare := sig
+			bare.headers = slices.DeleteFunc(slices.Clone(sig.headers), func(n string) bool { return n == "x-acs-content-sha256" })
+			bare.hex = hex.EncodeToString(bare.compute(r, emptyHash, k.secret))
+			r.Header.Del("x-acs-content-sha256")
+			if bare.verify(r, nil, k.secret) {
+				t.Error("a request that does not tell the hash of its body is taken")
+			}
+			r.Header.Set("x-acs-content-sha256", emptyHash)
 			r.Header.Set("x-acs-date", "2026-01-02T03:04:06Z")
 			if sig.verify(r, nil, k.secret) {
 				t.Error("a changed header is taken")

@@ -40,7 +40,7 @@ func (s *STS) checkAssume(caller authority.Grant, p url.Values) (Role, time.Dura
 	if !ok || arn[1] != s.opt.AccountID {
 		return Role{}, 0, &stsError{http.StatusNotFound, "EntityNotExist.Role", "The role not exists: " + arn[0]}
 	}
-	trusted := role.Trust == nil || caller.Role != "" && slices.Contains(role.Trust, caller.Role)
+	trusted := role.Trust == nil || slices.Contains(role.Trust, caller.Role)
 	if !trusted || role.ExternalID != "" && role.ExternalID != p.Get("ExternalId") {
 		return Role{}, 0, &stsError{http.StatusForbidden, "NoPermission", "You are not authorized to do this action. You should be authorized by RAM."}
 	}

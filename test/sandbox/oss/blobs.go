@@ -47,7 +47,7 @@ const (
 	// creation of one, which on ext4 takes ten times as long when others have
 	// just been removed.
 	maxFree       = 1024
-	maxFreeLength = 64 << 10
+	maxFreeLength = 64 << 10 // less than bufferSize
 )
 
 func openBlobs(dir string) (*blobs, error) {
@@ -235,7 +235,9 @@ func (c *content) Read(p []byte) (int, error) {
 	return m, err
 }
 
-// WriteTo implements io.WriterTo, so that the kernel may copy file to socket.
+// WriteTo implements io.WriterTo, so that the kernel may copy a large file to
+// the socket. A small one must not go that way: the pages that wait in the
+// socket are those of the file, which may be used again before they are sent.
 func (c *content) WriteTo(w io.Writer) (int64, error) {
 	total := int64(0)
 	for {
@@ -245,7 +247,12 @@ func (c *content) WriteTo(w io.Writer) (int64, error) {
 		} else if err != nil {
 			return total, err
 		}
-		m, err := io.Copy(w, io.LimitReader(f, n))
+		var m int64
+		if c.segs[0].size <= maxFreeLength {
+			m, err = copySmall(w, f, n)
+		} else {
+			m, err = io.Copy(w, io.LimitReader(f, n))
+		}
 		total += m
 		c.off += m
 		c.left -= m
@@ -256,6 +263,18 @@ func (c *content) WriteTo(w io.Writer) (int64, error) {
 			return total, io.ErrUnexpectedEOF
 		}
 	}
+}
+
+// copySmall copies what fits into a buffer.
+func copySmall(w io.Writer, f *os.File, n int64) (int64, error) {
+	buf := buffers.Get().(*[bufferSize]byte)
+	defer buffers.Put(buf)
+	m, err := io.ReadFull(f, buf[:n])
+	if err != nil {
+		return 0, err
+	}
+	m, err = w.Write(buf[:m])
+	return int64(m), err
 }
 
 // Close closes the file that is open.

@@ -49,6 +49,7 @@ func (s *Server) completeMultipartUpload(x *exchange, b *bucket) error {
 	d.text("Bucket", b.name)
 	d.name("Key", x.key, encoded)
 	d.text("ETag", quote(o.etag))
+	x.set("Etag", quote(o.etag))
 	d.close("CompleteMultipartUploadResult")
 	x.document(&d)
 	return nil

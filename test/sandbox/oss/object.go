@@ -94,20 +94,23 @@ type record struct {
 	Sizes    []int64  `json:"bn,omitempty"`
 }
 
-// MarshalJSON implements json.Marshaler. The store calls it when it writes.
-func (o *object) MarshalJSON() ([]byte, error) {
+// MarshalJSON implements json.Marshaler, for the object of an upload.
+func (o *object) MarshalJSON() ([]byte, error) { return json.Marshal(o.stored()) }
+
+// stored returns the record of the object.
+func (o *object) stored() any {
 	r := record{
 		o.version, o.marker, o.kind, o.size, o.etag, o.md5, strconv.FormatUint(o.crc, 16), o.modified, o.class, o.acl,
-		o.sse, o.keyID, o.sealed, o.headers, o.tags, o.target, o.restored, o.days, nil, nil,
+		o.sse, o.keyID, o.sealed, o.headers, o.tags, o.target, o.restored, o.days,
+		make([]uint64, len(o.segs)), make([]int64, len(o.segs)),
 	}
-	for _, s := range o.segs {
-		r.Blobs = append(r.Blobs, s.id)
-		r.Sizes = append(r.Sizes, s.size)
+	for i, s := range o.segs {
+		r.Blobs[i], r.Sizes[i] = s.id, s.size
 	}
-	return json.Marshal(r)
+	return &r
 }
 
-// decode reads an object from its record. It takes one reference to each blob.
+// decodeObject reads an object from its record. It takes one reference to each blob.
 func decodeObject(b []byte, known blobTable) (*object, error) {
 	var r record
 	if err := json.Unmarshal(b, &r); err != nil {

@@ -1,6 +1,7 @@
 package oss
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"maps"
@@ -157,6 +158,14 @@ var handlers = map[Op]func(*Server, *exchange, *bucket) error{
 	ListParts:               (*Server).listParts,
 }
 
+type asideKey struct{}
+
+// Aside returns the context of requests that the program which runs the server
+// makes for itself: no fault happens to them, and they are not in the log.
+func Aside(ctx context.Context) context.Context {
+	return context.WithValue(ctx, asideKey{}, true)
+}
+
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{w: w, conn: w, r: r, region: s.region, start: time.Now(), now: s.authority.Now(), id: s.newID()}
@@ -166,6 +175,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t, terr := parseTarget(r, &s.hosts)
 	x.target = t
 	x.op = operation(r, t)
+	if r.Context().Value(asideKey{}) != nil {
+		s.answer(x, terr)
+		return
+	}
 	if s.inject(x) {
 		s.requests.add(x)
 		x.cut()

@@ -75,6 +75,10 @@ func (st *store) load(fn func(k string, v []byte) error) error {
 	return rows.Err()
 }
 
+// A recorder is a value whose record is something else. The store asks for it
+// when it writes.
+type recorder interface{ stored() any }
+
 // set writes a record, as JSON. The value must not change afterwards.
 func (st *store) set(k string, v any) {
 	st.mu.Lock()
@@ -148,6 +152,9 @@ func (st *store) write(batch map[string]any) error {
 		return err
 	}
 	for k, v := range batch {
+		if r, ok := v.(recorder); ok {
+			v = r.stored()
+		}
 		if v == nil {
 			_, err = del.ExecContext(ctx, []byte(k))
 		} else if b, e := json.Marshal(v); e != nil {

@@ -1,5 +1,0 @@
-//go:build unix
-
-package creds
-
-func platformChildren() map[string]func(string) { return nil }

@@ -1,0 +1,253 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/osssync/osssync/internal/state"
+	"github.com/osssync/osssync/internal/upload"
+)
+
+// allowance is how long an approval of deletions holds that have yet to be found
+// again.
+const allowance = time.Hour
+
+// ErrNothingHeld is returned by [Lane.Approve] when there is nothing to approve.
+var ErrNothingHeld = errors.New("nothing waits for approval")
+
+// judge asks the guards whether what has vanished may be deleted, and either
+// makes it due or holds it.
+func (l *Lane) judge(ctx context.Context) error {
+	f, err := l.evidence(ctx)
+	q := l.q
+	q.mu.Lock()
+	l.gone.judging = false
+	var events []Event
+	rescan := false
+	if err == nil {
+		events, rescan = l.pronounce(f, q.now())
+	}
+	l.signal()
+	q.pass()
+	q.mu.Unlock()
+	q.report(events)
+	if rescan && l.opt.Rescan != nil {
+		l.opt.Rescan()
+	}
+	return err
+}
+
+// evidence gathers what the guards are asked about, but for what only the lane
+// knows.
+func (l *Lane) evidence(ctx context.Context) (facts, error) {
+	f := facts{limit: l.opt.MaxDeletes, unlimited: !l.destroys()}
+	f.seen, f.seenErr = l.opt.Tree.Identity()
+	f.absent = l.opt.Tree.Present()
+	var err error
+	if f.empty, err = l.looksEmpty(ctx); err != nil {
+		return f, err
+	}
+	if l.destroys() {
+		f.indexed, _, err = l.indexed(ctx)
+	}
+	return f, err
+}
+
+// pronounce asks the guards and does what they say. It returns true when a scan
+// has to find again what there was no room for. The mutex is held.
+func (l *Lane) pronounce(f facts, now time.Duration) (events []Event, rescan bool) {
+	g := &l.gone
+	f.known, f.frozen = g.root, g.frozen
+	f.empty = f.empty && !g.allowEmpty && !l.consumes()
+	if f.seenErr == nil {
+		f.seenErr = g.rootErr
+	}
+	f.unread, f.unreadOne = g.unread, g.unreadOne
+	f.unfinished = l.q.draining && l.scan.running()
+	f.recent = g.recent.sum(now)
+	if now >= g.allowUntil {
+		g.allow = 0
+	}
+	deletions := l.deletions()
+	f.asked = max(0, deletions+g.lost-g.allow)
+	g.asked = true
+	if doubt, why := guard(f); doubt != NoDoubt {
+		return l.holdAll(HoldError{doubt, why, 0}), false
+	}
+	g.allow = max(0, g.allow-deletions)
+	g.recent.add(now, deletions)
+	rescan = g.lost > 0
+	l.releaseAll(now)
+	return nil, rescan
+}
+
+// destroys says whether the lane ever deletes an object.
+func (l *Lane) destroys() bool { return l.opt.Deletes == Mirror || l.opt.Deletes == Trash }
+
+// consumes says whether it is the agent that empties the source.
+func (l *Lane) consumes() bool {
+	o := l.opt.Target.Object.AfterUpload
+	return o != "" && o != string(Keep)
+}
+
+// looksEmpty says whether the source holds nothing that is taken. Where it
+// cannot look, it is what the last scan said.
+func (l *Lane) looksEmpty(ctx context.Context) (bool, error) {
+	if l.opt.List != nil {
+		li, err := l.opt.List(ctx, "")
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		if err == nil {
+			return l.holdsNothing(li), nil
+		}
+	}
+	l.q.mu.Lock()
+	defer l.q.mu.Unlock()
+	return l.gone.empty, nil
+}
+
+// holdsNothing says whether a listing of the source shows nothing to take.
+func (l *Lane) holdsNothing(li Listing) bool {
+	for _, f := range li.Files {
+		if taken, _ := l.opt.Filter.Match(f.Name, false); taken {
+			return false
+		}
+	}
+	return len(li.Dirs) == 0
+}
+
+// sameRoot says whether the source is the directory it was. It is asked right
+// before each deletion; the guards were asked a moment ago.
+func (l *Lane) sameRoot() bool {
+	if l.opt.Tree.Present() != nil {
+		return false
+	}
+	seen, err := l.opt.Tree.Identity()
+	l.q.mu.Lock()
+	defer l.q.mu.Unlock()
+	return err == nil && (l.gone.root == state.Identity{} || seen == l.gone.root)
+}
+
+// deletions counts the parked items whose objects would be deleted.
+func (l *Lane) deletions() int64 {
+	if !l.destroys() {
+		return 0
+	}
+	var n int64
+	for _, it := range l.items {
+		if it.stage == parked && it.to == nil && !it.keeps {
+			n++
+		}
+	}
+	return n
+}
+
+// holdAll keeps everything that is parked. Where nothing in the bucket would be
+// deleted it is let go instead: the next scan finds it again.
+func (l *Lane) holdAll(h HoldError) []Event {
+	g := &l.gone
+	destroys := l.destroys()
+	for _, it := range l.items {
+		switch {
+		case it.stage != parked || it.to != nil:
+		case !destroys:
+			l.drop(it)
+		case !it.held:
+			it.held = true
+			g.held++
+			l.answer(it)
+		}
+	}
+	h.Held = g.held + int(g.lost)
+	news := h.Doubt != g.hold.Doubt
+	g.hold = h
+	if !news {
+		return nil
+	}
+	action := upload.Forget
+	switch l.opt.Deletes {
+	case Mirror:
+		action = upload.Delete
+	case Trash:
+		action = upload.Trash
+	}
+	return []Event{{Job: l.name, Action: action, Reason: h.Reason, Err: &h, Final: true}}
+}
+
+// releaseAll makes everything that is parked due.
+func (l *Lane) releaseAll(now time.Duration) {
+	l.gone.hold = HoldError{}
+	l.gone.lost = 0
+	for _, it := range l.items {
+		if it.stage == parked && it.to == nil {
+			it.cleared = true
+			l.waitUntil(it, now)
+		}
+	}
+}
+
+// Approve lets go on what the guards hold, for the reasons that are known now:
+// another directory is taken for the source, an emptied one is believed, and as
+// many deletions as wait are not counted. It returns ErrNothingHeld where
+// nothing is held, and an error where the source is not there, where its path
+// leads elsewhere since Tree was opened (the lane has to be made anew first), or
+// where the index is frozen: no approval can mend these.
+func (l *Lane) Approve(ctx context.Context) error {
+	id, idErr := l.opt.Tree.Identity()
+	if idErr == nil {
+		idErr = l.opt.Tree.Present()
+	}
+	q := l.q
+	q.mu.Lock()
+	g := &l.gone
+	h := g.hold
+	lost := g.lost
+	switch {
+	case h.Doubt == NoDoubt:
+		q.mu.Unlock()
+		return ErrNothingHeld
+	case h.Doubt == Frozen:
+		q.mu.Unlock()
+		return &h
+	case idErr != nil:
+		q.mu.Unlock()
+		return idErr
+	}
+	other := id != g.root
+	g.root, g.rootErr, g.unread, g.allowEmpty = id, nil, 0, true
+	g.allow, g.allowUntil = l.deletions()+lost, q.now()+allowance
+	g.asked = false
+	g.last = q.now() - gatherQuiet
+	if at, ok := l.judgeAt(); ok {
+		q.nudge(at)
+	}
+	q.mu.Unlock()
+	if lost > 0 && l.opt.Rescan != nil {
+		l.opt.Rescan()
+	}
+	if other {
+		return l.setRoot(ctx, id)
+	}
+	return nil
+}
+
+// setRoot remembers which directory the source is.
+func (l *Lane) setRoot(ctx context.Context, id state.Identity) error {
+	if l.opt.SetRoot == nil || l.q.opt.DryRun {
+		return nil
+	}
+	return l.opt.SetRoot(ctx, id)
+}
+
+// Freeze holds all deletions, or no longer does.
+func (l *Lane) Freeze(on bool) {
+	q := l.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l.gone.frozen, l.gone.asked = on, false
+	if at, ok := l.judgeAt(); ok {
+		q.nudge(at)
+	}
+}

@@ -1,0 +1,127 @@
+package watch
+
+import (
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// maxEvents is how many events wait for the pump, besides the 16,384 that wait
+// in the kernel.
+const maxEvents = 32768
+
+// When all that happens is that the same files are written again and again,
+// the intake leaves the kernel alone for a while: of equal events in a row the
+// kernel keeps one, and a file written in small pieces costs next to nothing.
+const (
+	restAfter = 8 // writes of one file
+	rest      = 10 * time.Millisecond
+)
+
+// writers remembers how often each of a few files was written since it was
+// last closed.
+type writers struct {
+	files [8]struct {
+		name   string
+		writes int
+	}
+	next int
+}
+
+// count returns how often the event's file was written, 0 for another event.
+func (w *writers) count(ev *fsnotify.Event) int {
+	if ev.Op != fsnotify.Write && ev.Op != opCloseWrite {
+		return 0
+	}
+	for i := range w.files {
+		f := &w.files[i]
+		if f.name != ev.Name {
+			continue
+		}
+		f.writes++
+		if ev.Op == opCloseWrite {
+			f.writes = 0
+		}
+		return f.writes
+	}
+	if ev.Op == opCloseWrite {
+		return 0
+	}
+	f := &w.files[w.next%len(w.files)]
+	w.next++
+	f.name, f.writes = ev.Name, 1
+	return 1
+}
+
+// An eventQueue lies between the library, which holds no events so that the
+// intake can rest, and the pump, which may have to wait for the mutex.
+type eventQueue struct {
+	mu     sync.Mutex
+	more   sync.Cond // changed: there are some, there is room, or no more will come
+	events []fsnotify.Event
+	over   bool
+}
+
+// intake takes the library's events.
+func (s *inotify) intake() {
+	defer s.queue.end()
+	var w writers
+	for {
+		idle := false
+		var ev fsnotify.Event
+		var ok bool
+		select {
+		case ev, ok = <-s.fs.Events:
+		default:
+			idle = true
+			ev, ok = <-s.fs.Events
+		}
+		if !ok {
+			return
+		}
+		s.queue.put(ev)
+		if w.count(&ev) > restAfter && idle {
+			time.Sleep(rest)
+		}
+	}
+}
+
+// put adds an event, when there is room for it. Of equal writes in a row it
+// keeps one.
+func (q *eventQueue) put(ev fsnotify.Event) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.events) >= maxEvents {
+		q.more.Wait()
+	}
+	if n := len(q.events); n > 0 && ev.Op == fsnotify.Write && q.events[n-1].Op == ev.Op && q.events[n-1].Name == ev.Name {
+		return
+	}
+	q.events = append(q.events, ev)
+	q.more.Broadcast()
+}
+
+func (q *eventQueue) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.over = true
+	q.more.Broadcast()
+}
+
+// take waits for events and exchanges them for the memory of done ones.
+func (q *eventQueue) take(done []fsnotify.Event) []fsnotify.Event {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.events) == 0 && !q.over {
+		q.more.Wait()
+	}
+	clear(done)
+	if cap(done) > maxEvents/16 {
+		done = nil // there was a burst; do not keep its memory
+	}
+	events := q.events
+	q.events = done[:0]
+	q.more.Broadcast()
+	return events
+}

@@ -1,9 +1,0 @@
-package watch
-
-import (
-	"errors"
-
-	"github.com/fsnotify/fsnotify"
-)
-
-func isOverflow(err error) bool { return errors.Is(err, fsnotify.ErrEventOverflow) }
