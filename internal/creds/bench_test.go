@@ -183,3 +183,10 @@ func (l *logBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+// refreshNow starts a refresh that is not due.
+func refreshNow(p *Provider) *flight {
+	p.top.mu.Lock()
+	defer p.top.mu.Unlock()
+	return p.top.begin()
+}

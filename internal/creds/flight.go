@@ -46,16 +46,22 @@ func (f *flight) wait(ctx context.Context, usable bool) error {
 	}
 }
 
-// join returns the flight that is under way, or starts one. With patience, it
-// returns nil where the last attempt was too short a while ago.
-func (k *keeper) join(patience bool) *flight {
+// join returns the flight that is under way, or starts one. It returns nil
+// where the last attempt was too short a while ago, and where seen, on which
+// the caller has decided to join, is the credential at hand no more.
+func (k *keeper) join(seen *Snapshot) *flight {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.flight == nil && (k.cur.Load() != seen || time.Now().Before(k.retryAt)) {
+		return nil
+	}
+	return k.begin()
+}
+
+// begin is join without conditions. k.mu is held.
+func (k *keeper) begin() *flight {
 	if k.flight != nil {
 		return k.flight
-	}
-	if patience && time.Now().Before(k.retryAt) {
-		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &flight{cancel: cancel, done: make(chan struct{})}

@@ -171,7 +171,7 @@ func TestRefreshesDoNotLeak(t *testing.T) {
 		}
 	})
 	refresh := func() {
-		fl := b.top.join(false)
+		fl := refreshNow(b.Provider)
 		if err := fl.wait(context.Background(), false); err != nil {
 			t.Fatal(err)
 		}

@@ -117,8 +117,10 @@ func (k *keeper) get(ctx context.Context) (*Snapshot, error) {
 		if s != nil && s.Expires.Sub(now) > margin(s) {
 			return s, nil
 		}
-		f := k.join(true)
-		if f == nil { // the last attempt is too recent
+		f := k.join(s)
+		if f == nil && k.cur.Load() != s {
+			continue
+		} else if f == nil { // the last attempt is too recent
 			return k.credentials()
 		}
 		err := f.wait(ctx, s != nil && s.Expires.After(now))
@@ -146,21 +148,18 @@ func margin(s *Snapshot) time.Duration {
 // unless there was one already.
 func (k *keeper) invalidate(generation uint64) *flight {
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	s := k.cur.Load()
-	stale := s == nil || s.Generation != generation
-	if stale || k.refused == generation || (!k.forcedAt.IsZero() && time.Since(k.forcedAt) < forceEvery) {
-		f := k.flight
-		k.mu.Unlock()
-		if stale {
-			return nil // there is a newer one already
-		}
-		return f
+	switch {
+	case s == nil || s.Generation != generation:
+		return nil // there is a newer one already
+	case k.refused == generation, !k.forcedAt.IsZero() && time.Since(k.forcedAt) < forceEvery:
+		return k.flight
 	}
 	k.refused, k.refusals = generation, 0
 	k.forcedAt = time.Now()
 	k.refreshAt, k.retryAt = time.Time{}, time.Time{}
-	k.mu.Unlock()
-	return k.join(false)
+	return k.begin()
 }
 
 // force asks for another credential now.

@@ -92,7 +92,7 @@ func TestRefreshesDoNotLeakFiles(t *testing.T) {
 	f.early = 7 * time.Hour
 	p := New(Options{Endpoint: serveLoopback(t, f), CacheDir: tempCache(t)})
 	refresh := func() {
-		if err := p.top.join(false).wait(context.Background(), false); err != nil {
+		if err := refreshNow(p).wait(context.Background(), false); err != nil {
 			t.Fatal(err)
 		}
 	}

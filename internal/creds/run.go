@@ -29,8 +29,9 @@ func (k *keeper) run(ctx context.Context) {
 
 // work does what is due and returns how long nothing will be.
 func (k *keeper) work(ctx context.Context) time.Duration {
+	seen := k.cur.Load()
 	if k.dueIn() <= 0 {
-		if f := k.join(true); f != nil {
+		if f := k.join(seen); f != nil {
 			_ = f.wait(ctx, false) // the outcome is logged where it is made
 		}
 	}

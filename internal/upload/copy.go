@@ -24,7 +24,7 @@ func (u *Uploader) copy(ctx context.Context, j *Job, res *Result) {
 	}
 	if !ok {
 		plain := *j
-		plain.Known = nil // it is of the old path
+		plain.Action, plain.Known = Upload, nil // what is known is of the old path
 		res.Entry = nil
 		u.upload(ctx, &plain, res)
 	} else if err := j.Target.Index.Record(ctx, j.Path, e); err != nil {

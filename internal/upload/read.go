@@ -92,7 +92,7 @@ func (r *reading) verify() error {
 // load reads a whole file into memory. Of one that is too large for that, it
 // returns the reading without a buffer.
 func (u *Uploader) load(ctx context.Context, job *Job) (*reading, *buffer, error) {
-	size := job.Version.Size
+	size := min(job.Version.Size, u.opt.PartSize)
 	for range 4 {
 		buf, err := u.memory.get(ctx, size)
 		if err != nil {

@@ -83,6 +83,18 @@ func TestCopyDoubt(t *testing.T) {
 	}
 }
 
+// A large file that cannot be copied is sent in parts like any other.
+func TestCopyDoubtLarge(t *testing.T) {
+	r := newRig(t, Options{Memory: 4 * testPart})
+	data := pattern(6*testPart, 2)
+	j := r.renamed(Skip, data)
+	delete(r.store.objects, "k/a.txt")
+	if res := r.u.do(t.Context(), j); res.Err != nil || res.Action != Upload || r.store.count("part") != 6 {
+		t.Fatalf("%+v, calls %v", res, r.store.calls)
+	}
+	r.holds("b.html", data)
+}
+
 // An object beyond what one request copies is copied in parts.
 func TestCopyParts(t *testing.T) {
 	r := newRig(t, Options{})

@@ -219,6 +219,32 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// Where writers cannot be seen, what is young is read twice.
+func TestReadTwice(t *testing.T) {
+	for _, tt := range []struct {
+		blind, live bool
+		settle      time.Duration
+		want        bool
+	}{
+		{false, false, time.Hour, false},
+		{true, false, time.Nanosecond, false},
+		{true, false, time.Hour, true},
+		{false, true, time.Hour, true},
+	} {
+		r := newRig(t, Options{Settle: tt.settle})
+		r.target.Tree.blind(tt.blind)
+		r.write("f", []byte("x"))
+		j := r.job(Upload, "f")
+		j.Live = tt.live
+		rd, err := r.u.begin(j)
+		must(t, err)
+		if rd.twice != tt.want {
+			t.Errorf("%+v: read twice: %t", tt, rd.twice)
+		}
+		rd.Close()
+	}
+}
+
 // The double-read proof of a log: what is sent is a prefix of it.
 func TestLiveLog(t *testing.T) {
 	for _, start := range []int{4 << 10, 3*testPart + 100} {

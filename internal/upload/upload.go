@@ -135,7 +135,7 @@ func (u *Uploader) work(ctx, job context.Context, g *errgroup.Group) error {
 }
 
 func (u *Uploader) isLarge(j *Job) bool {
-	return (j.Action == Upload || j.Action == Touch) && j.Version.Size > u.opt.PartSize
+	return (j.Action == Upload || j.Action == Touch || j.Action == Copy) && j.Version.Size > u.opt.PartSize
 }
 
 // doLarge waits for a place among the large files. One that is still waiting
