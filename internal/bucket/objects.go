@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"hash"
 	"hash/crc64"
@@ -143,9 +144,9 @@ func (d *download) Read(p []byte) (int, error) {
 	switch {
 	case err == nil:
 		return n, nil
-	case err != io.EOF && d.ctx.Err() != nil:
+	case !errors.Is(err, io.EOF) && d.ctx.Err() != nil:
 		return n, d.call.cancelled(d.ctx)
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 	case d.n != d.stored.Size || d.sum.Sum64() != d.stored.CRC64:
 		err = upload.ErrMismatch
 	default:

@@ -15,7 +15,7 @@ func renameNew(l *leaving, dest string) error {
 	}
 	defer dir.Close()
 	err = unix.Renameat2(int(dir.Fd()), l.base, unix.AT_FDCWD, dest, unix.RENAME_NOREPLACE)
-	if err != unix.EINVAL && err != unix.ENOSYS {
+	if !noFlag(err) {
 		return err
 	}
 	// A file system without that flag: a link never replaces either.
@@ -28,10 +28,13 @@ func renameNew(l *leaving, dest string) error {
 // placeNew renames a file to a path beside it where there is nothing yet.
 func placeNew(from, to string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
-	if err != unix.EINVAL && err != unix.ENOSYS {
+	if !noFlag(err) {
 		return err
 	}
 	return os.Link(from, to) // the caller removes from
 }
+
+// noFlag reports that the file system or the kernel does not know the flag.
+func noFlag(err error) bool { return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) }
 
 func isOtherDevice(err error) bool { return errors.Is(err, unix.EXDEV) }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-var rounds = flag.Int("torn.rounds", 400, "how often each kind of file is read while it is being written")
+var rounds = flag.Int("torn.rounds", 200, "how often each kind of file is read while it is being written")
 
 // A stamp is eight bytes that say which generation of a file they are of. All
 // of a file's stamps are equal but while it is being written.

@@ -111,7 +111,7 @@ func (t *Tree) openat2(path string, flags uint64) (int, error) {
 	}
 	for try := 0; ; try++ {
 		fd, err := unix.Openat2(int(t.dir.Fd()), path, &how)
-		if err == unix.EINTR || err == unix.EAGAIN && t.follow && try < 3 {
+		if errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN) && t.follow && try < 3 {
 			continue
 		}
 		return fd, err

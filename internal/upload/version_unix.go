@@ -3,6 +3,7 @@
 package upload
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 
@@ -20,7 +21,7 @@ func fstatFD(fd int) (info, error) {
 		if err == nil {
 			break
 		}
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			return info{}, err
 		}
 	}
@@ -31,7 +32,7 @@ func fstatFD(fd int) (info, error) {
 			CTime:  st.Ctim.Nano(),
 			FileID: state.FileID{st.Ino},
 		},
-		device:  uint64(st.Dev),
+		device:  uint64(st.Dev), //nolint:unconvert // of another type on other systems
 		mode:    fs.FileMode(st.Mode & 0o777),
 		regular: st.Mode&unix.S_IFMT == unix.S_IFREG,
 	}, nil

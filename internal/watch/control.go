@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"time"
@@ -85,9 +86,6 @@ func (w *Watcher) scan(ctx context.Context) (Scan, error) {
 	if err != nil {
 		return sum, err
 	}
-	if sum.Err != nil {
-		w.opt.Logger.WarnContext(ctx, "the tree cannot be scanned", "err", sum.Err)
-	}
 	return sum, w.sink.Scanned(ctx, sum)
 }
 
@@ -105,9 +103,8 @@ func (w *Watcher) record(sum Scan) {
 	var st Stats
 	if src.stats(&st); st.Advice != "" {
 		w.advised = true
-		w.opt.Logger.Warn("too few inotify watches: some directories are only looked at once a minute; "+
-			"put this line into a file of /etc/sysctl.d",
-			"line", st.Advice, "watched", st.Watched, "total", st.Total)
+		w.opt.Logger.Warn("too few inotify watches, the other directories are looked at once a minute", "path", w.root,
+			"err", fmt.Errorf("%d of %d directories watched: set %s", st.Watched, st.Total, st.Advice))
 	}
 }
 

@@ -180,7 +180,8 @@ func TestUnreadableDirectory(t *testing.T) {
 	t.Cleanup(func() { os.Chmod(secret, 0o755) })
 	r := start(t, dir, Options{})
 	s := r.m.scanned()[0]
-	if s.Complete || len(s.Unread) != 1 || s.Unread[0] != "secret" || s.Err != nil {
+	if s.Complete || len(s.Unread) != 1 || s.Unread[0] != "secret" || s.Err != nil ||
+		!errors.Is(s.Why, os.ErrPermission) {
 		t.Errorf("scan %+v, want incomplete without secret", s)
 	}
 	if _, ok := r.m.files()["open"]; !ok {

@@ -86,6 +86,7 @@ func scan(ctx context.Context, path string, s Sink, opt Options, src source, num
 		Number:   number,
 		Complete: p.failed == 0,
 		Unread:   p.unread,
+		Why:      p.reason,
 		Root:     r.id,
 		Files:    p.files.Load(),
 		Dirs:     p.dirs.Load(),
@@ -94,10 +95,6 @@ func scan(ctx context.Context, path string, s Sink, opt Options, src source, num
 	}
 	if len(p.unread) > 0 && p.unread[0] == "" && p.dirs.Load() == 0 {
 		sum.Err = p.reason
-	}
-	if p.failed > 0 {
-		opt.Logger.WarnContext(ctx, "directories could not be read",
-			"count", p.failed, "dir", p.unread[0], "err", p.reason)
 	}
 	return sum, nil
 }

@@ -123,6 +123,7 @@ type Scan struct {
 	Number   uint64   // 1 for the first
 	Complete bool     // every directory was read
 	Unread   []string // directories that were not, the first 1,000; what is below them is unknown
+	Why      error    // the reason of the first of Unread
 	Root     Identity
 	Files    int64
 	Dirs     int64 // with the root

@@ -15,13 +15,12 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 )
 
 func main() {
-	src := flag.String("tree", filepath.Join(goroot(), "src"), "directory to copy into the watched one")
+	src := flag.String("tree", "", "directory to copy into the watched one; by default the source of Go's standard library")
 	keep := flag.Bool("keep", false, "keep the working directory")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -33,15 +32,22 @@ func main() {
 	}
 }
 
-func goroot() string {
-	out, err := exec.Command("go", "env", "GOROOT").Output()
+// standardLibrary returns where Go keeps the source of its standard library.
+func standardLibrary(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
-		return runtime.GOROOT()
+		return "", fmt.Errorf("go env GOROOT: %w", err)
 	}
-	return strings.TrimSpace(string(out))
+	return filepath.Join(strings.TrimSpace(string(out)), "src"), nil
 }
 
 func run(ctx context.Context, src string, keep bool) error {
+	if src == "" {
+		var err error
+		if src, err = standardLibrary(ctx); err != nil {
+			return err
+		}
+	}
 	dir, err := os.MkdirTemp("", "osssync-demo-")
 	if err != nil {
 		return err

@@ -1,0 +1,110 @@
+package upload
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"time"
+)
+
+// renamed uploads a file and renames it, and returns the job that copies it.
+func (r *rig) renamed(old Action, data []byte) *Job {
+	r.t.Helper()
+	r.write("a.txt", data)
+	r.mustDo(Upload, "a.txt")
+	must(r.t, os.Rename(r.path("a.txt"), r.path("b.html")))
+	j := r.job(Copy, "b.html")
+	e := r.store.entries["a.txt"]
+	e.Racy = false
+	j.Known, j.From, j.FromKey, j.Old, j.TrashKey = &e, "a.txt", "k/a.txt", old, ".trash/a.txt"
+	clear(r.store.calls)
+	return j
+}
+
+func TestCopy(t *testing.T) {
+	for _, size := range []int{100, 3 * testPart} {
+		for _, old := range []Action{Skip, Forget, Delete, Trash} {
+			r := newRig(t, Options{})
+			data := pattern(size, 1)
+			j := r.renamed(old, data)
+			res := r.u.do(t.Context(), j)
+			if res.Err != nil || res.Action != Copy || res.Bytes != 0 || r.store.count("put", "part") != 0 {
+				t.Fatalf("old %d: %+v, calls %v", old, res, r.store.calls)
+			}
+			r.holds("b.html", data)
+			if got := r.store.objects["k/b.html"].h.ContentType; got != "text/html; charset=utf-8" {
+				t.Errorf("content type of the copy: %q", got)
+			}
+			_, entry := r.store.entries["a.txt"]
+			_, object := r.store.objects["k/a.txt"]
+			_, trash := r.store.objects[".trash/a.txt"]
+			if entry != (old == Skip) || object != (old == Skip || old == Forget) || trash != (old == Trash) {
+				t.Errorf("old %d: entry %t, object %t, trash %t", old, entry, object, trash)
+			}
+		}
+	}
+}
+
+// Whatever is doubtful about a rename, the bytes are sent.
+func TestCopyDoubt(t *testing.T) {
+	data := pattern(5000, 2)
+	other := pattern(5000, 3)
+	tests := []struct {
+		name string
+		do   func(r *rig, j *Job)
+		want []byte
+	}{
+		{"racy entry", func(_ *rig, j *Job) { j.Known.Racy = true }, data},
+		{"assumed entry", func(_ *rig, j *Job) { j.Known.Assumed = true }, data},
+		{"other inode", func(_ *rig, j *Job) { j.Known.FileID[0]++ }, data},
+		{"object replaced", func(r *rig, _ *Job) { r.store.keep("k/a.txt", other, Header{}) }, data},
+		{"object gone", func(r *rig, _ *Job) { delete(r.store.objects, "k/a.txt") }, data},
+		{"no entry", func(_ *rig, j *Job) { j.Known = nil }, data},
+		{"same times, other bytes", func(r *rig, j *Job) {
+			must(r.t, os.WriteFile(r.path("b.html"), other, 0o644))
+			old := time.Unix(0, j.Known.MTime)
+			must(r.t, os.Chtimes(r.path("b.html"), old, old))
+		}, other},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, Options{})
+			j := r.renamed(Skip, data)
+			tt.do(r, j)
+			res := r.u.do(t.Context(), j)
+			if res.Err != nil || res.Action != Upload {
+				t.Fatalf("%+v", res)
+			}
+			r.holds("b.html", tt.want)
+		})
+	}
+}
+
+// A large file that cannot be copied is sent in parts like any other.
+func TestCopyDoubtLarge(t *testing.T) {
+	r := newRig(t, Options{Memory: 4 * testPart})
+	data := pattern(6*testPart, 2)
+	j := r.renamed(Skip, data)
+	delete(r.store.objects, "k/a.txt")
+	if res := r.u.do(t.Context(), j); res.Err != nil || res.Action != Upload || r.store.count("part") != 6 {
+		t.Fatalf("%+v, calls %v", res, r.store.calls)
+	}
+	r.holds("b.html", data)
+}
+
+// An object beyond what one request copies is copied in parts.
+func TestCopyParts(t *testing.T) {
+	r := newRig(t, Options{})
+	data := pattern(1000, 4)
+	r.store.keep("from", data, Header{})
+	e := r.renamed(Skip, data).Known
+	e.ETag = r.store.objects["from"].etag
+	st, err := r.u.copyParts(t.Context(), r.store, "from", "to", e, Header{ContentType: "x/y"})
+	if err != nil || string(r.store.objects["to"].data) != string(data) || st.CRC64 != e.CRC64 {
+		t.Errorf("copyParts = %+v, %v", st, err)
+	}
+	e.ETag = "another"
+	if _, err := r.u.copyParts(t.Context(), r.store, "from", "to2", e, Header{}); !errors.Is(err, Missing) || len(r.store.pending) > 0 {
+		t.Errorf("copy of a replaced object: %v, left over %v", err, r.store.pending)
+	}
+}
