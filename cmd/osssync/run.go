@@ -38,7 +38,10 @@ func (a *app) run(ctx context.Context) error {
 	if len(c.Jobs) == 0 {
 		return noJobs()
 	}
-	s := newSession(c, a.logger(c))
+	s, err := agentSession(c, a.logger(c))
+	if err != nil {
+		return err
+	}
 	s.log.InfoContext(ctx, "osssync starts", "version", version, "jobs", len(s.config.Jobs))
 	ag := agent.New(s.agentOptions(ctx, jobPointers(s.config)))
 	g, gctx := errgroup.WithContext(ctx)

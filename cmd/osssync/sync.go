@@ -41,13 +41,19 @@ func (a *app) syncCommand() *cobra.Command {
 }
 
 func (c *syncCommand) run(ctx context.Context, names []string) error {
-	s, err := c.app.session(false)
+	conf, err := c.app.load(false)
 	if err != nil {
 		return err
 	}
-	jobs, err := pickJobs(s.config, names)
+	jobs, err := pickJobs(conf, names)
 	if err != nil {
 		return err
+	}
+	s := newSession(conf, c.app.quietLogger(conf))
+	if !c.dryRun {
+		if s, err = agentSession(conf, c.app.quietLogger(conf)); err != nil {
+			return err
+		}
 	}
 	out := newSyncOutput(c.app, c.json, c.dryRun)
 	opt := s.agentOptions(ctx, jobs)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -41,6 +42,15 @@ func (a *app) session(optional bool) (*session, error) {
 		return nil, err
 	}
 	return newSession(c, a.quietLogger(c)), nil
+}
+
+// agentSession is session for the commands that keep an index: its directory
+// is made first, so that the token is kept in it too.
+func agentSession(c *config.Config, log *slog.Logger) (*session, error) {
+	if err := os.MkdirAll(c.StateDir(), 0o700); err != nil {
+		return nil, fmt.Errorf("make state directory: %w", err)
+	}
+	return newSession(c, log), nil
 }
 
 func newSession(c *config.Config, log *slog.Logger) *session {
