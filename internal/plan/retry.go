@@ -145,6 +145,8 @@ const (
 	// these intervals, doubling.
 	probeFirst = 5 * time.Second
 	probeMost  = time.Minute
+	// Without a credential a probe costs no request.
+	probeMostCredential = 15 * time.Second
 )
 
 // A trouble is what stops a lane: an error that any of its files would meet.
@@ -175,7 +177,11 @@ func (l *Lane) stop(it *item, e Event, err error, now time.Duration) []Event {
 	case h.err == nil:
 		*h = trouble{since: now, wait: probeFirst}
 	case h.probe == it:
-		h.wait = min(2*h.wait, probeMost)
+		most := probeMost
+		if errors.Is(err, upload.Credential) {
+			most = probeMostCredential
+		}
+		h.wait = min(2*h.wait, most)
 		h.probe = nil
 	default:
 		// Was under way when the trouble began; it says nothing new.

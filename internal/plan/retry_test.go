@@ -216,6 +216,25 @@ func TestRetryThisJob(t *testing.T) {
 	})
 }
 
+// Without a credential a file is tried more often: until there is one, that
+// costs no request.
+func TestRetryCredential(t *testing.T) {
+	sim(t, Options{}, nil, func(t *testing.T, w *world, q *Queue, l *Lane) {
+		w.write("a")
+		l.Hint("a", Moved)
+		start := time.Now()
+		var at []time.Duration
+		for range 6 {
+			job := next(t, q)
+			at = append(at, time.Since(start).Round(time.Second))
+			q.Done(job, upload.Result{Err: &upload.RequestError{Op: "put", Class: upload.Credential}})
+		}
+		if got, want := fmt.Sprint(at), "[0s 5s 15s 30s 45s 1m0s]"; got != want {
+			t.Errorf("tried at %v, want %v", got, want)
+		}
+	})
+}
+
 // A probe that proves nothing does not end the trouble, and does not use up the
 // turn.
 func TestRetryProbeInconclusive(t *testing.T) {

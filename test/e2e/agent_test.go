@@ -16,7 +16,7 @@ import (
 
 // patience is how long tests wait for what must happen; no test needs to be
 // near it, for a slow machine is no bug.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // A daemon is an `osssync run` under test.
 type daemon struct {
