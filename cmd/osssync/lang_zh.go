@@ -52,6 +52,13 @@ var chinese = map[string]string{
 	"Tell for each path whether it is taken, and by which rule": "说明每个路径是否会被上传，由哪条规则决定",
 	filterLong:                              "对每个路径，说明任务是否会上传它，以及起决定作用的规则。路径不必存在；不在任何任务目录中的会注明。",
 	"Print a completion script for a shell": "输出 shell 的补全脚本",
-	"Print the effective value of every key and where it comes from": "输出每个配置项的实际值及其来源",
-	"Print a JSON Schema of the configuration, for editors":          "输出配置的 JSON Schema，供编辑器使用",
+	"Print the effective value of every key and where it comes from":   "输出每个配置项的实际值及其来源",
+	"Print a JSON Schema of the configuration, for editors":            "输出配置的 JSON Schema，供编辑器使用",
+	"Check all that the agent depends on; every failure names its fix": "检查代理所依赖的一切，每个失败都给出解决办法",
+	doctorLong: `检查代理所依赖的一切：元数据服务、角色及其令牌、时钟、OSS 接入点、各任务所需的每项权限、
+源目录、监视上限和状态目录。每个失败都给出解决办法。权限用各任务前缀下一个专用名称的对象来试，
+试完即删；不碰任何其他对象。`,
+	"fix":     "解决办法",
+	policyFix: "给 RAM 角色授予这条命令输出的权限策略：osssync policy",
+	noJobsFix: "添加一个带 name 和 source 的 [[job]]；config.example.toml 中有示例",
 }

@@ -53,7 +53,7 @@ func (c *putCommand) run(ctx context.Context, file, dst string) error {
 		}
 		url.key = path.Join(url.key, filepath.Base(file))
 	}
-	src, size, check, err := c.open(file)
+	src, size, check, err := c.open(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -83,9 +83,9 @@ func (c *putCommand) run(ctx context.Context, file, dst string) error {
 
 // open opens what is to be sent. The check it returns fails when the file is
 // not what it was when it was opened; it is asked before the object is made.
-func (c *putCommand) open(name string) (src io.ReadCloser, size int64, check func() error, err error) {
+func (c *putCommand) open(ctx context.Context, name string) (src io.ReadCloser, size int64, check func() error, err error) {
 	if name == "-" {
-		return io.NopCloser(c.app.stdin), -1, nil, nil
+		return interruptible(ctx, c.app.stdin), -1, nil, nil
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -110,4 +110,18 @@ func (c *putCommand) open(name string) (src io.ReadCloser, size int64, check fun
 		return nil
 	}
 	return f, before.Size(), check, nil
+}
+
+// interruptible returns a reader of r that fails when ctx is done, even while
+// r has nothing to say. The read that is under way then is left behind: nothing
+// ends it but the end of the process, which is near.
+func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
+	pr, pw := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { pw.CloseWithError(context.Cause(ctx)) })
+	go func() {
+		defer stop()
+		_, err := io.Copy(pw, r)
+		pw.CloseWithError(err) // nil is the end of file
+	}()
+	return pr
 }

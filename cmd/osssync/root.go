@@ -75,6 +75,7 @@ func (a *app) commands() []*cobra.Command {
 		a.statCommand(),
 		a.credsCommand(),
 		a.policyCommand(),
+		a.doctorCommand(),
 		a.configCommand(),
 		a.filterCommand(),
 		a.completionCommand(),

@@ -60,11 +60,12 @@ func (a *app) run(ctx context.Context) error {
 // agentOptions returns what an agent needs to run these jobs.
 func (s *session) agentOptions(ctx context.Context, jobs []*config.Job) agent.Options {
 	return agent.Options{
-		Config:  s.config,
-		Jobs:    jobs,
-		Vars:    s.vars,
-		Bucket:  s.uploadBucket,
-		Limiter: s.pace,
+		Config:      s.config,
+		Jobs:        jobs,
+		Vars:        s.vars,
+		Bucket:      s.uploadBucket,
+		Limiter:     s.pace,
+		Termination: s.creds.TerminationTime,
 		Grace: func() time.Duration {
 			if errors.Is(context.Cause(ctx), errInterrupted) {
 				return interruptGrace

@@ -20,7 +20,8 @@ const (
 	lastRetry  = time.Minute
 )
 
-// Options are what an Agent needs. All but Report and Logger are required.
+// Options are what an Agent needs. All but Termination, Report and
+// Logger are required.
 type Options struct {
 	Config *config.Config
 
@@ -43,6 +44,11 @@ type Options struct {
 	// stop. It is asked when that has happened.
 	Grace func() time.Duration
 
+	// Termination returns when this instance will be taken away, false while
+	// that is not known. Run asks about once a minute, and when there is a time
+	// no job waits for quiet any more. nil means that it never is.
+	Termination func(ctx context.Context) (at time.Time, set bool, err error)
+
 	// Report hears of the outcome of every attempt; nil means nobody.
 	Report func(plan.Event)
 
@@ -51,8 +57,9 @@ type Options struct {
 
 // An Agent runs jobs.
 type Agent struct {
-	opt Options
-	log *slog.Logger
+	opt    Options
+	log    *slog.Logger
+	roster roster
 }
 
 // New returns an Agent. It starts nothing and touches nothing.
@@ -97,6 +104,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.uploader.Run(gctx) })
 	g.Go(func() error { return a.throttle(gctx) })
+	g.Go(func() error { a.watchRelease(gctx); return nil })
 	for _, job := range a.opt.Jobs {
 		g.Go(func() error { return a.keep(gctx, p, job) })
 	}
@@ -120,6 +128,7 @@ func (a *Agent) keep(ctx context.Context, p *pipeline, job *config.Job) error {
 		if time.Since(begun) > lastRetry {
 			wait = firstRetry
 		}
+		a.roster.fail(job.Name, err)
 		a.log.ErrorContext(ctx, "job not running", "job", job.Name, "wait", wait, "err", err)
 		select {
 		case <-ctx.Done():
@@ -139,6 +148,8 @@ func (a *Agent) serve(ctx context.Context, p *pipeline, job *config.Job) (err er
 	// What is in flight ends before the source is closed; the workers see to
 	// it that this does not take longer than the grace.
 	defer func() { err = errors.Join(err, l.close(context.WithoutCancel(ctx))) }()
+	a.roster.add(l)
+	defer a.roster.remove(l)
 	a.log.InfoContext(ctx, "job started", "job", job.Name, "path", job.Source, "bucket", job.Bucket, "prefix", l.prefix)
 	return l.watcher.Run(ctx)
 }

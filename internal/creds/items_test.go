@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestRoleNames(t *testing.T) {
@@ -125,25 +124,4 @@ func TestIdentityDocuments(t *testing.T) {
 	if id, err := parseIdentity([]byte(good + "}")); err != nil || id.AccountID != "12" {
 		t.Errorf("good document: %+v, %v", id, err)
 	}
-}
-
-func TestTerminationTime(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		b := newBench(t)
-		if at, set, err := b.TerminationTime(t.Context()); set || err != nil {
-			t.Errorf("none set: %v, %v, %v", at, set, err)
-		}
-		b.fake.wantRequests(t, "PUT token", "GET termination")
-		b.fake.answer("GET termination", 200, "2026-01-05T18:02:00Z\n")
-		want := time.Date(2026, 1, 5, 18, 2, 0, 0, time.UTC)
-		if at, set, err := b.TerminationTime(t.Context()); !set || err != nil || !at.Equal(want) {
-			t.Errorf("set: %v, %v, %v", at, set, err)
-		}
-		b.fake.answer("GET termination", 200, "soon")
-		_, _, err := b.TerminationTime(t.Context())
-		wantKind(t, err, BadResponse)
-		b.fake.fail("GET termination", 500)
-		_, _, err = b.TerminationTime(t.Context())
-		wantKind(t, err, Unreachable)
-	})
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -16,12 +17,11 @@ const (
 	tokenPath    = "/latest/api/token"
 	rolePath     = "/latest/meta-data/ram/security-credentials/"
 	documentPath = "/latest/dynamic/instance-identity/document"
-	spotPath     = "/latest/meta-data/instance/spot/termination-time"
 
 	tokenHeader    = "X-aliyun-ecs-metadata-token"
 	tokenTTLHeader = "X-aliyun-ecs-metadata-token-ttl-seconds"
-	tokenTTL       = "60" // seconds; a token serves one session and is forgotten
-	maxToken       = 2048 // bytes
+	tokenTTL       = time.Minute // of a token that serves one refresh and is forgotten
+	maxToken       = 2048        // bytes
 )
 
 // errNotFound is a 404 of an item of the metadata service.
@@ -77,22 +77,24 @@ func (m *metadata) unreachable() string {
 	return hints[Unreachable]
 }
 
-// A session is a token and what is asked with it. It is for one goroutine and
-// one refresh.
+// A session is a token and what is asked with it. It is for one goroutine at a
+// time, and for one refresh unless a lookout keeps it.
 type session struct {
 	m       *metadata
+	ttl     time.Duration // of the token
 	token   Secret
 	renewed bool
 }
 
 // open asks for a token.
 func (m *metadata) open(ctx context.Context) (*session, error) {
-	s := &session{m: m}
+	s := &session{m: m, ttl: tokenTTL}
 	return s, s.renew(ctx)
 }
 
 func (s *session) renew(ctx context.Context) error {
-	a, err := s.m.do(ctx, http.MethodPut, tokenPath, tokenTTLHeader, tokenTTL)
+	ttl := strconv.Itoa(int(s.ttl / time.Second))
+	a, err := s.m.do(ctx, http.MethodPut, tokenPath, tokenTTLHeader, ttl)
 	if err != nil {
 		return err
 	}
@@ -108,7 +110,7 @@ func (s *session) renew(ctx context.Context) error {
 	case http.StatusForbidden:
 		return failf(Disabled, "%s: the service is disabled, or a proxy forwards the request (403 Forbidden)", what)
 	case http.StatusBadRequest:
-		return failf(Refused, "%s: the lifetime of %s seconds was refused (400 Bad Request; 1 to 21600 are allowed)", what, tokenTTL)
+		return failf(Refused, "%s: the lifetime of %s seconds was refused (400 Bad Request; 1 to 21600 are allowed)", what, ttl)
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return failf(NotMetadata, "%s: hardened mode is not offered there (%d %s), and the other is never used",
 			what, a.status, http.StatusText(a.status))
@@ -175,22 +177,6 @@ func (s *session) identity(ctx context.Context) (Identity, error) {
 		return Identity{}, err
 	}
 	return parseIdentity(body)
-}
-
-// termination asks when a spot instance will be taken away; false means that
-// no time is set.
-func (s *session) termination(ctx context.Context) (time.Time, bool, error) {
-	body, err := s.get(ctx, spotPath)
-	if errors.Is(err, errNotFound) {
-		return time.Time{}, false, nil
-	} else if err != nil {
-		return time.Time{}, false, err
-	}
-	t, err := time.Parse(time.RFC3339, strings.TrimSpace(string(body)))
-	if err != nil {
-		return time.Time{}, false, failf(BadResponse, "get termination time: the answer is not a time")
-	}
-	return t.UTC(), true, nil
 }
 
 // looksLikeHTML: no answer of the metadata service begins with a tag.

@@ -28,6 +28,8 @@ type Provider struct {
 	identify chan struct{}
 	whoErr   error
 	whoAt    time.Time
+
+	spot *lookout
 }
 
 // New returns a Provider. It starts nothing: all work is done inside Run, or
@@ -57,6 +59,7 @@ func New(opt Options) *Provider {
 		return p
 	}
 	p.meta = newMetadata(&opt, &p.clk)
+	p.spot = newLookout(p.meta)
 	src := &roleSource{meta: p.meta, role: opt.Role, known: &p.known, identify: p.caching}
 	p.role = p.keeper(&opt, src, fromMetadata, adviseRole)
 	p.role.look = src.look
@@ -189,22 +192,6 @@ func (p *Provider) ask(ctx context.Context) (Identity, error) {
 		p.known.Store(&id)
 	}
 	return id, err
-}
-
-// TerminationTime returns when the instance, if it is a spot instance, will be
-// taken away; false means that no time is set. It sends two requests. Notice
-// is given some five minutes ahead, so ask every minute or so.
-func (p *Provider) TerminationTime(ctx context.Context) (time.Time, bool, error) {
-	if p.err != nil {
-		return time.Time{}, false, p.err
-	}
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
-	s, err := p.meta.open(ctx)
-	if err != nil {
-		return time.Time{}, false, err
-	}
-	return s.termination(ctx)
 }
 
 // ObserveDate takes the Date header of an answer that has just come from OSS.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -200,25 +199,14 @@ func TestEventsGoOnWhileSinkBlocks(t *testing.T) {
 
 func TestFloodOfFiles(t *testing.T) {
 	r := start(t, memDir(t), Options{})
-	var wg sync.WaitGroup
 	begun := time.Now()
+	var prefixes []string
 	for p := range 4 {
-		wg.Go(func() {
-			d := r.path(fmt.Sprint("p", p))
-			if err := os.Mkdir(d, 0o755); err != nil {
-				t.Error(err)
-			}
-			for i := range *flood / 4 {
-				fd, err := unix.Open(fmt.Sprintf("%s/%d", d, i), unix.O_CREAT|unix.O_WRONLY|unix.O_CLOEXEC, 0o644)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				unix.Close(fd)
-			}
-		})
+		d := r.path(fmt.Sprint("p", p))
+		must(t, os.Mkdir(d, 0o755))
+		prefixes = append(prefixes, d+"/f")
 	}
-	wg.Wait()
+	floodWith(t, *flood/4, prefixes...)
 	t.Logf("%.0f files/s", float64(*flood)/time.Since(begun).Seconds())
 	r.settle()
 	if got := len(r.m.files()); got != *flood {

@@ -97,7 +97,7 @@ func openLimited(h host, limit func(watches) watches) (source, string) {
 // openInotify starts a source that listens for closed files if private, and
 // with nothing but the library's public means if not.
 func openInotify(h host, private bool) (*inotify, error) {
-	fs, err := fsnotify.NewWatcher()
+	fs, err := fsnotify.NewWatcher() // without a buffer: the intake could not rest
 	if err != nil {
 		return nil, fmt.Errorf("inotify: %w", err)
 	}

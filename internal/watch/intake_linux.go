@@ -16,7 +16,7 @@ const maxEvents = 32768
 // kernel keeps one, and a file written in small pieces costs next to nothing.
 const (
 	restAfter = 8 // writes of one file
-	rest      = 10 * time.Millisecond
+	rest      = 15 * time.Millisecond
 )
 
 // writers remembers how often each of a few files was written since it was

@@ -3,17 +3,30 @@ package watch
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // childEnv names the test that a child process runs.
 const childEnv = "WATCH_TEST_CHILD"
 
+// floodEnv makes a child process create files: "prefix count".
+const floodEnv = "WATCH_TEST_FLOOD"
+
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if arg := os.Getenv(floodEnv); arg != "" {
+		if err := createFiles(arg); err != nil {
+			panic(err)
+		}
+		return
+	}
 	if os.Getenv(childEnv) != "" && os.Getuid() == 0 {
 		const nobody = 65534
 		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(nobody), syscall.Setuid(nobody)); err != nil {
@@ -36,4 +49,37 @@ func inChild(t *testing.T, env ...string) bool {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return false
+}
+
+// createFiles creates and closes empty files as fast as it can.
+func createFiles(arg string) error {
+	var prefix string
+	var count int
+	if _, err := fmt.Sscanf(arg, "%s %d", &prefix, &count); err != nil {
+		return err
+	}
+	for i := range count {
+		fd, err := unix.Open(fmt.Sprint(prefix, i), unix.O_CREAT|unix.O_WRONLY|unix.O_CLOEXEC, 0o644)
+		if err != nil {
+			return err
+		}
+		unix.Close(fd)
+	}
+	return nil
+}
+
+// floodWith has processes create count files each, named by a prefix each.
+func floodWith(t testing.TB, count int, prefixes ...string) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for _, prefix := range prefixes {
+		wg.Go(func() {
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d", floodEnv, prefix, count))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -26,7 +26,7 @@
 //
 // # Memory
 //
-// Memory is needed for each directory, never for each file: about 90 bytes
+// Memory is needed for each directory, never for each file: about 120 bytes
 // here, 140 in the notification library and 1.2 KiB in the kernel for a
 // watched one. Hints that the sink has not taken yet are bounded: above 65,536
 // they become listings of their directories, and above 4,096 of those a scan.
