@@ -31,7 +31,7 @@ func (d *doctor) checkServices(ctx context.Context) []check {
 	log := d.app.quietLogger(d.config)
 	s := newSession(&uncached, log)
 	checks, snap := d.checkCredential(ctx, s)
-	if snap == nil && d.config.Credentials.Cache {
+	if serviceDown := snap == nil && len(checks) == 1; serviceDown && d.config.Credentials.Cache {
 		old := newSession(d.config, log)
 		if snap = fromCache(ctx, old); snap != nil {
 			s = old

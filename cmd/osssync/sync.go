@@ -65,7 +65,7 @@ func (c *syncCommand) run(ctx context.Context, names []string) error {
 		pass = ag.Plan
 	}
 	unchanged, err := pass(ctx)
-	out.finish(unchanged, s.requests())
+	out.finish(unchanged, s.requests(), err != nil)
 	return c.outcome(ctx, out, err)
 }
 

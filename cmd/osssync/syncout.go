@@ -148,8 +148,8 @@ func (o *syncOutput) line(e plan.Event) {
 }
 
 // finish prints the totals, with the files that were found unchanged and were
-// worth no event.
-func (o *syncOutput) finish(unchanged, requests int64) {
+// worth no event. failed says that the pass itself did not succeed.
+func (o *syncOutput) finish(unchanged, requests int64, failed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.bar.close()
@@ -162,9 +162,12 @@ func (o *syncOutput) finish(unchanged, requests int64) {
 	}
 	o.totals.Seconds = time.Since(o.begun).Seconds()
 	t := o.totals
-	if o.json {
+	switch {
+	case o.json:
 		_ = json.NewEncoder(o.out).Encode(map[string]syncTotals{"summary": t})
-	} else {
+	case failed && t == (syncTotals{Seconds: t.Seconds}):
+		// The error says all there is to say.
+	default:
 		verb := "done"
 		if o.dryRun {
 			verb = "planned"

@@ -57,6 +57,10 @@ func (a *Agent) open(ctx context.Context, p *pipeline, job *config.Job) (*line, 
 	}
 	l := &line{job: job, prefix: prefix, tree: tree, options: a.watchOptions(job, filter)}
 	opt.Rescan = func() { l.watcher.Rescan() }
+	opt.List = func(_ context.Context, dir string) (plan.Listing, error) {
+		li, err := watch.List(job.Source, dir, l.options)
+		return listing(li), err
+	}
 	l.lane = p.queue.Lane(opt)
 	l.sink = &sink{lane: l.lane, opened: opened, verified: verified, job: job.Name, report: p.report, log: a.log}
 	l.watcher = watch.New(job.Source, l.sink, l.options)

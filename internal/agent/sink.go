@@ -84,5 +84,8 @@ func (s *sink) tell(ctx context.Context, sc watch.Scan) {
 	for _, dir := range sc.Unread {
 		s.report(plan.Event{Job: s.job, Path: dir, Err: errUnread, Final: true})
 	}
+	if sc.Why != nil {
+		s.log.WarnContext(ctx, "directories not read", "job", s.job, "dirs", len(sc.Unread), "err", sc.Why)
+	}
 	s.log.InfoContext(ctx, "scanned", "job", s.job, "files", sc.Files, "dirs", sc.Dirs, "took", sc.Took)
 }

@@ -216,11 +216,14 @@ func (e *RequestError) Error() string {
 		b.WriteString(e.Code)
 	case e.Status != 0:
 		b.WriteString("status " + strconv.Itoa(e.Status))
-	default:
+	case e.Err == nil:
 		b.WriteString(e.Class.Error())
 	}
 	if e.Err != nil {
-		b.WriteString(": " + e.Err.Error())
+		if e.Code != "" || e.Status != 0 {
+			b.WriteString(": ")
+		}
+		b.WriteString(e.Err.Error())
 	}
 	if e.RequestID != "" {
 		b.WriteString(" (request " + e.RequestID)
