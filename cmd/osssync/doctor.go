@@ -26,11 +26,11 @@ const (
 	statusFail = "fail"
 )
 
-// The longest that parts of doctor may take. Together they are under ten
+// The longest that parts of doctor may take. Together they are some ten
 // seconds, whatever hangs.
 const (
-	credentialPatience = 4 * time.Second
-	cachePatience      = time.Second // for the credential at hand when there is no new one
+	credentialPatience = 5250 * time.Millisecond // the provider itself gives up after 5 s
+	cachePatience      = 500 * time.Millisecond  // for the credential at hand when there is no new one
 	endpointPatience   = 2 * time.Second
 	permissionPatience = 2 * time.Second
 	cleanupPatience    = 500 * time.Millisecond

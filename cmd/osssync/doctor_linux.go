@@ -3,19 +3,27 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"math/bits"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/osssync/osssync/internal/config"
+	"github.com/osssync/osssync/internal/plan"
 )
 
 const watchLimitFile = "/proc/sys/fs/inotify/max_user_watches"
 
 // countPatience leaves time to tell of what was counted until then.
 const countPatience = localPatience - time.Second
+
+// mostEntries bounds what is counted in a source.
+const mostEntries = 2_000_000
 
 // checkWatches compares the directories to watch with the user's limit. One
 // that is not watched is found by the next scan only.
@@ -73,4 +81,29 @@ func freeSpace(dir string) (uint64, error) {
 		return 0, fmt.Errorf("statfs %s: %w", dir, err)
 	}
 	return st.Bavail * uint64(st.Bsize), nil //nolint:gosec // a block size is positive
+}
+
+// countDirs counts the directories of a source that are to be watched, up to a
+// number of entries or the end of ctx. It reports whether it saw them all.
+func countDirs(ctx context.Context, job *config.Job) (dirs int, all bool) {
+	filter, err := plan.ParseFilter(job.Filter)
+	if err != nil {
+		return 0, false
+	}
+	entries := 0
+	err = filepath.WalkDir(job.Source, func(path string, e fs.DirEntry, err error) error {
+		if entries++; ctx.Err() != nil || entries > mostEntries {
+			return context.DeadlineExceeded
+		}
+		if err != nil || !e.IsDir() {
+			return nil
+		}
+		rel, err := filepath.Rel(job.Source, path)
+		if err == nil && rel != "." && filter.ExcludesDir(filepath.ToSlash(rel)) {
+			return fs.SkipDir
+		}
+		dirs++
+		return nil
+	})
+	return dirs, err == nil
 }

@@ -44,8 +44,7 @@ func checkEnvironment() check {
 const (
 	roomWanted  = 1 << 30 // bytes free for the index, of which a million files take a fifth
 	roomNeeded  = 64 << 20
-	mostEntries = 2_000_000 // that are counted in a source
-	mostSampled = 1000      // files that the filter is tried on
+	mostSampled = 1000 // files that the filter is tried on
 )
 
 // checkState tries the state directory as the agent uses it.
@@ -209,29 +208,4 @@ func (s *sample) look(path, rel string, e fs.DirEntry) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		s.refuse(err)
 	}
-}
-
-// countDirs counts the directories of a source that are to be watched, up to a
-// number of entries or the end of ctx. It reports whether it saw them all.
-func countDirs(ctx context.Context, job *config.Job) (dirs int, all bool) {
-	filter, err := plan.ParseFilter(job.Filter)
-	if err != nil {
-		return 0, false
-	}
-	entries := 0
-	err = filepath.WalkDir(job.Source, func(path string, e fs.DirEntry, err error) error {
-		if entries++; ctx.Err() != nil || entries > mostEntries {
-			return context.DeadlineExceeded
-		}
-		if err != nil || !e.IsDir() {
-			return nil
-		}
-		rel, err := filepath.Rel(job.Source, path)
-		if err == nil && rel != "." && filter.ExcludesDir(filepath.ToSlash(rel)) {
-			return fs.SkipDir
-		}
-		dirs++
-		return nil
-	})
-	return dirs, err == nil
 }

@@ -6,12 +6,14 @@ import (
 	"crypto/rand"
 	"crypto/sha1"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/osssync/osssync/test/sandbox/oss"
@@ -56,19 +58,26 @@ func (b *Box) ask(method, key string, q url.Values) *httptest.ResponseRecorder {
 	return w
 }
 
-// crc64 returns the CRC-64 of an object, which lists do not tell.
-func (b *Box) crc64(key string, o Object) (uint64, error) {
+// complete returns a listed object with its CRC-64, which lists do not tell. An
+// object that was replaced since it was listed is returned as it is now; of one
+// that was deleted, there is false.
+func (b *Box) complete(key string, listed Object) (Object, bool, error) {
 	b.admin.mu.Lock()
 	defer b.admin.mu.Unlock()
-	k := crcKey{key, o.ETag, o.Size}
-	if crc, ok := b.admin.crcs[k]; ok {
-		return crc, nil
+	var known bool
+	if listed.CRC64, known = b.admin.crcs[crcKey{key, listed.ETag, listed.Size}]; known {
+		return listed, true, nil
 	}
 	w := b.ask(http.MethodHead, key, nil)
-	crc, err := strconv.ParseUint(w.Header().Get("X-Oss-Hash-Crc64ecma"), 10, 64)
-	if w.Code != http.StatusOK || err != nil {
-		return 0, fmt.Errorf("head %s: status %d, %w", key, w.Code, err)
+	if w.Code == http.StatusNotFound {
+		return Object{}, false, nil
 	}
-	b.admin.crcs[k] = crc
-	return crc, nil
+	size, err := strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64)
+	crc, crcErr := strconv.ParseUint(w.Header().Get("X-Oss-Hash-Crc64ecma"), 10, 64)
+	if err = errors.Join(err, crcErr); w.Code != http.StatusOK || err != nil {
+		return Object{}, false, fmt.Errorf("head %s: status %d, %w", key, w.Code, err)
+	}
+	o := Object{Size: size, CRC64: crc, ETag: strings.Trim(w.Header().Get("Etag"), `"`)}
+	b.admin.crcs[crcKey{key, o.ETag, o.Size}] = crc
+	return o, true, nil
 }

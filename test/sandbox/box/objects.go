@@ -41,11 +41,13 @@ func (b *Box) Objects() (map[string]Object, error) {
 			if err != nil {
 				return nil, fmt.Errorf("list %s: %w", b.Bucket, err)
 			}
-			o := Object{Size: c.Size, ETag: strings.Trim(c.ETag, `"`)}
-			if o.CRC64, err = b.crc64(key, o); err != nil {
+			o, there, err := b.complete(key, Object{Size: c.Size, ETag: strings.Trim(c.ETag, `"`)})
+			if err != nil {
 				return nil, err
 			}
-			objects[key] = o
+			if there {
+				objects[key] = o
+			}
 		}
 		var err error
 		if marker, err = url.PathUnescape(page.NextMarker); err != nil {

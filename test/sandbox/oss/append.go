@@ -134,7 +134,7 @@ func (s *Server) grow(o *object, bd *body) error {
 		if err != nil {
 			return err
 		}
-		o.segs = []segment{{o.segs[0].blob, o.size + bd.size}}
+		o.segs = []segment{{o.segs[0].blob, 0, o.size + bd.size}}
 	}
 	o.crc = combineCRC(o.crc, bd.crc, bd.size)
 	o.size += bd.size

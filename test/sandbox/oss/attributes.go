@@ -128,7 +128,8 @@ func (s *Server) getSymlink(x *exchange, b *bucket) error {
 	if o.kind != symlink {
 		return &Error{Status: 400, Code: "NotSymlink", Message: "The object is not a symlink.", EC: "0026-00000404"}
 	}
-	x.set("X-Oss-Symlink-Target", string(appendEscaped(nil, o.target, false)))
+	// Escaped, but for the slash: some clients undo it and some do not.
+	x.set("X-Oss-Symlink-Target", string(appendEscaped(nil, o.target, true)))
 	x.set("Etag", quote(o.etag))
 	x.set("Last-Modified", o.lastModified().Format(http.TimeFormat))
 	x.setVersion(b, o)

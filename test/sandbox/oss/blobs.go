@@ -1,6 +1,7 @@
 package oss
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,24 +9,24 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"sync/atomic"
 )
 
-// A blob is one file of content, which never changes but for an appendable
-// object's, and that only grows. Objects, parts, copies and readers share it;
-// when the last has let go of it the file is removed, or used again.
+// A blob is one file of content, which never changes but by growing: an
+// appendable object's with the object, a pack's with what is added to it.
+// Objects, parts, copies and readers share it; when the last has let go of it
+// the file is removed.
 type blob struct {
 	id     uint64
 	refs   atomic.Int32
-	length int64 // of the file, at least; read once no one has a reference
+	memory atomic.Pointer[[]byte] // the content, where the file may not have it yet; guarded by packs.mu
 }
 
-// A segment is the part of an object's content that one blob holds: its first
-// size bytes.
+// A segment is the part of an object's content that one blob holds: size bytes
+// from off.
 type segment struct {
 	*blob
-	size int64
+	off, size int64
 }
 
 // blobs is the directory of the files of content: data/XX/ID, where XX is the
@@ -34,21 +35,10 @@ type blobs struct {
 	dir    string
 	lastID atomic.Uint64
 	retire func(*blob) // is told of each blob that no one has a reference to
-
-	mu   sync.Mutex
-	free []*blob // whose files may be used again
+	packs  *packs
 }
 
-const (
-	fanOut = 256
-
-	// maxFree files of up to maxFreeLength bytes are kept to be used again. It
-	// spares small puts over old keys both the removal of a file and the
-	// creation of one, which on ext4 takes ten times as long when others have
-	// just been removed.
-	maxFree       = 1024
-	maxFreeLength = 64 << 10 // less than bufferSize
-)
+const fanOut = 256
 
 func openBlobs(dir string) (*blobs, error) {
 	b := &blobs{dir: filepath.Join(dir, "data")}
@@ -57,6 +47,7 @@ func openBlobs(dir string) (*blobs, error) {
 			return nil, err
 		}
 	}
+	b.packs = newPacks(b)
 	return b, nil
 }
 
@@ -67,71 +58,37 @@ func (b *blobs) path(id uint64) string {
 	return string(strconv.AppendUint(name, id, 16))
 }
 
-// create makes a new blob and the file to write to, for size bytes, or -1 if
-// that is not known. The caller holds the only reference.
-func (b *blobs) create(size int64) (*blob, *os.File, error) {
-	if 0 <= size && size <= maxFreeLength {
-		if bl, f := b.reuse(size); bl != nil {
-			return bl, f, nil
-		}
-	}
-	bl := &blob{id: b.lastID.Add(1), length: max(size, 0)}
+// create makes a new blob and the file to write to. The caller holds the only
+// reference.
+func (b *blobs) create() (*blob, *os.File, error) {
+	bl := &blob{id: b.lastID.Add(1)}
 	bl.refs.Store(1)
 	f, err := os.OpenFile(b.path(bl.id), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	return bl, f, err
 }
 
-// reuse makes a blob of a file that is free, nil if there is none.
-func (b *blobs) reuse(size int64) (*blob, *os.File) {
-	b.mu.Lock()
-	if len(b.free) == 0 {
-		b.mu.Unlock()
-		return nil, nil
-	}
-	old := b.free[len(b.free)-1]
-	b.free = b.free[:len(b.free)-1]
-	b.mu.Unlock()
-	f, err := os.OpenFile(b.path(old.id), os.O_WRONLY, 0)
-	if err != nil {
-		return nil, nil
-	}
-	if old.length > size {
-		if err := f.Truncate(size); err != nil {
-			f.Close()
-			return nil, nil
-		}
-	}
-	bl := &blob{id: old.id, length: size}
-	bl.refs.Store(1)
-	return bl, f
-}
-
-// reclaim frees the file of a blob that neither anyone has a reference to nor
+// reclaim removes the file of a blob that neither anyone has a reference to nor
 // the store a record of. A file that cannot be removed is removed at the next
 // start.
-func (b *blobs) reclaim(bl *blob) {
-	b.mu.Lock()
-	if bl.length <= maxFreeLength && len(b.free) < maxFree {
-		b.free = append(b.free, bl)
-		b.mu.Unlock()
-		return
-	}
-	b.mu.Unlock()
-	os.Remove(b.path(bl.id))
-}
+func (b *blobs) reclaim(bl *blob) { os.Remove(b.path(bl.id)) }
 
-// close removes the files that are free.
-func (b *blobs) close() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, bl := range b.free {
-		os.Remove(b.path(bl.id))
+// open opens a segment that the caller has a reference to, at its byte off.
+func (b *blobs) open(sg segment, off int64) (io.ReadCloser, error) {
+	if m := b.packs.peek(sg); m != nil {
+		return io.NopCloser(bytes.NewReader(m[off:])), nil
 	}
-	b.free = nil
+	f, err := os.Open(b.path(sg.id))
+	if err != nil {
+		return nil, err
+	}
+	if at := sg.off + off; at > 0 {
+		if _, err := f.Seek(at, io.SeekStart); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	return f, nil
 }
-
-// open opens a blob that the caller has a reference to.
-func (b *blobs) open(bl *blob) (*os.File, error) { return os.Open(b.path(bl.id)) }
 
 // hold takes one more reference to each segment.
 func hold(segs []segment) {
@@ -144,7 +101,6 @@ func hold(segs []segment) {
 func (b *blobs) release(segs []segment) {
 	for _, s := range segs {
 		if s.refs.Add(-1) == 0 {
-			s.length = max(s.length, s.size)
 			b.retire(s.blob)
 		}
 	}
@@ -178,7 +134,7 @@ type content struct {
 	segs  []segment
 	off   int64 // in the first of segs
 	left  int64
-	file  *os.File
+	file  io.ReadCloser
 }
 
 // newContent returns a reader of n bytes from off. The caller must keep a
@@ -193,7 +149,7 @@ func newContent(b *blobs, segs []segment, off, n int64) *content {
 
 // next opens the file that the next byte is in and returns how many there are
 // of it to read.
-func (c *content) next() (*os.File, int64, error) {
+func (c *content) next() (io.Reader, int64, error) {
 	if c.left <= 0 {
 		return nil, 0, io.EOF
 	}
@@ -206,16 +162,11 @@ func (c *content) next() (*os.File, int64, error) {
 		return nil, 0, io.ErrUnexpectedEOF
 	}
 	if c.file == nil {
-		f, err := c.blobs.open(c.segs[0].blob)
+		f, err := c.blobs.open(c.segs[0], c.off)
 		if err != nil {
 			return nil, 0, err
 		}
 		c.file = f
-		if c.off > 0 {
-			if _, err := f.Seek(c.off, io.SeekStart); err != nil {
-				return nil, 0, err
-			}
-		}
 	}
 	return c.file, min(c.left, c.segs[0].size-c.off), nil
 }
@@ -235,9 +186,8 @@ func (c *content) Read(p []byte) (int, error) {
 	return m, err
 }
 
-// WriteTo implements io.WriterTo, so that the kernel may copy a large file to
-// the socket. A small one must not go that way: the pages that wait in the
-// socket are those of the file, which may be used again before they are sent.
+// WriteTo implements io.WriterTo, so that the kernel may copy a file to the
+// socket.
 func (c *content) WriteTo(w io.Writer) (int64, error) {
 	total := int64(0)
 	for {
@@ -247,12 +197,7 @@ func (c *content) WriteTo(w io.Writer) (int64, error) {
 		} else if err != nil {
 			return total, err
 		}
-		var m int64
-		if c.segs[0].size <= maxFreeLength {
-			m, err = copySmall(w, f, n)
-		} else {
-			m, err = io.Copy(w, io.LimitReader(f, n))
-		}
+		m, err := io.Copy(w, io.LimitReader(f, n))
 		total += m
 		c.off += m
 		c.left -= m
@@ -263,18 +208,6 @@ func (c *content) WriteTo(w io.Writer) (int64, error) {
 			return total, io.ErrUnexpectedEOF
 		}
 	}
-}
-
-// copySmall copies what fits into a buffer.
-func copySmall(w io.Writer, f *os.File, n int64) (int64, error) {
-	buf := buffers.Get().(*[bufferSize]byte)
-	defer buffers.Put(buf)
-	m, err := io.ReadFull(f, buf[:n])
-	if err != nil {
-		return 0, err
-	}
-	m, err = w.Write(buf[:m])
-	return int64(m), err
 }
 
 // Close closes the file that is open.

@@ -37,7 +37,7 @@ func (s *Server) receive(x *exchange) (*body, error) {
 	if err := checkMD5Header(x.header("Content-Md5")); err != nil {
 		return nil, err
 	}
-	bd, err := s.store64(x.r.Body, length, maxPut)
+	bd, err := s.store64(x.r.Body, length, maxPut, x.op == AppendObject)
 	if err != nil {
 		return nil, err
 	}
@@ -50,14 +50,15 @@ func (s *Server) receive(x *exchange) (*body, error) {
 }
 
 // store64 copies r into a new blob and computes both of its sums on the way.
-// The length is -1 where it is not known.
-func (s *Server) store64(r io.Reader, length, limit int64) (*body, error) {
+// The length is -1 where it is not known. With own set the blob is the body's
+// alone, so that it can grow.
+func (s *Server) store64(r io.Reader, length, limit int64, own bool) (*body, error) {
 	buf := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buf)
 	if length >= 0 && length <= bufferSize {
-		return s.storeSmall(r, buf[:length])
+		return s.storeSmall(r, buf[:length], own)
 	}
-	bl, f, err := s.blobs.create(-1)
+	bl, f, err := s.blobs.create()
 	if err != nil {
 		return nil, internalError(err)
 	}
@@ -67,16 +68,15 @@ func (s *Server) store64(r io.Reader, length, limit int64) (*body, error) {
 		err = internalError(e)
 	}
 	if err != nil {
-		bl.length = bd.size
 		s.blobs.release(bd.segs)
 		return nil, err
 	}
-	bd.segs[0].size, bl.length = bd.size, bd.size
+	bd.segs[0].size = bd.size
 	return bd, nil
 }
 
 // storeSmall stores a body that fits into a buffer.
-func (s *Server) storeSmall(r io.Reader, buf []byte) (*body, error) {
+func (s *Server) storeSmall(r io.Reader, buf []byte, own bool) (*body, error) {
 	if _, err := io.ReadFull(r, buf); err != nil {
 		return nil, incompleteBody()
 	}
@@ -84,20 +84,35 @@ func (s *Server) storeSmall(r io.Reader, buf []byte) (*body, error) {
 	if len(buf) == 0 {
 		return bd, nil
 	}
-	bl, f, err := s.blobs.create(bd.size)
+	var sg segment
+	var err error
+	if len(buf) <= maxPacked && !own {
+		sg, err = s.blobs.packs.add(buf)
+	} else {
+		sg, err = s.blobs.storeFile(buf)
+	}
 	if err != nil {
 		return nil, internalError(err)
 	}
-	bd.segs = []segment{{bl, bd.size}}
+	bd.segs = []segment{sg}
+	return bd, nil
+}
+
+// storeFile stores a body in a file of its own.
+func (b *blobs) storeFile(buf []byte) (segment, error) {
+	bl, f, err := b.create()
+	if err != nil {
+		return segment{}, err
+	}
+	sg := segment{bl, 0, int64(len(buf))}
 	_, err = f.Write(buf)
 	if e := f.Close(); err == nil {
 		err = e
 	}
 	if err != nil {
-		s.blobs.release(bd.segs)
-		return nil, internalError(err)
+		b.release([]segment{sg})
 	}
-	return bd, nil
+	return sg, err
 }
 
 // copy is the loop of store64.

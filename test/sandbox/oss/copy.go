@@ -165,7 +165,7 @@ func (s *Server) uploadPartCopy(x *exchange, b *bucket) error {
 		return err
 	}
 	c := newContent(s.blobs, src.object.segs, start, length)
-	bd, err := s.store64(c, length, maxPut)
+	bd, err := s.store64(c, length, maxPut, false)
 	c.Close()
 	if err != nil {
 		return err

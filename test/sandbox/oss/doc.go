@@ -15,10 +15,13 @@
 //
 // # Storage
 //
-// Each object is a file under dir/data; one that came in parts is one file per
-// part. The metadata is in memory, and behind it in one SQLite database,
-// dir/meta.db, which is a few milliseconds late and complete after
-// [Server.Close]. Bodies are streamed: the size of an object costs no memory.
+// An object is a file under dir/data; one that came in parts is one file per
+// part. Bodies of up to 64 KiB share files of 1 MiB, which are removed when
+// nothing in them is in use. The metadata is in memory, and behind it in one
+// SQLite database, dir/meta.db. That and the shared files are a few milliseconds
+// late and complete after [Server.Close]; a process that is killed loses those
+// milliseconds and nothing else. Bodies are streamed: the size of an object costs
+// no memory.
 //
 // A put becomes visible at once and whole, when its last byte has been stored:
 // of several puts of one key the last to be completed wins, and a reader goes

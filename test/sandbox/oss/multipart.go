@@ -44,6 +44,7 @@ type partRecord struct {
 	CRC      string
 	Modified int64
 	Blobs    []uint64
+	Offsets  []int64 `json:",omitempty"`
 }
 
 func uploadKey(bucket, id string) string { return "u" + bucket + "\x00" + id }
@@ -54,7 +55,7 @@ func partKey(bucket, id string, number int) string {
 
 // stored returns the record of the part.
 func (p *part) stored() any {
-	r := partRecord{p.size, p.etag, strconv.FormatUint(p.crc, 16), p.modified, nil}
+	r := partRecord{p.size, p.etag, strconv.FormatUint(p.crc, 16), p.modified, nil, offsets(p.segs)}
 	for _, s := range p.segs {
 		r.Blobs = append(r.Blobs, s.id)
 	}
@@ -79,7 +80,7 @@ func decodePart(key string, v []byte, known blobTable) (p *part, id string, err 
 		return nil, "", err
 	}
 	sizes := []int64{r.Size}[:len(r.Blobs)]
-	return &part{number, r.Size, r.ETag, crc, r.Modified, known.segments(r.Blobs, sizes)}, id, nil
+	return &part{number, r.Size, r.ETag, crc, r.Modified, known.segments(r.Blobs, sizes, r.Offsets)}, id, nil
 }
 
 func (s *Server) initiateMultipartUpload(x *exchange, b *bucket) error {

@@ -92,6 +92,7 @@ type record struct {
 	Days     int      `json:"rd,omitempty"`
 	Blobs    []uint64 `json:"b,omitempty"`
 	Sizes    []int64  `json:"bn,omitempty"`
+	Offsets  []int64  `json:"bo,omitempty"` // none where all are 0
 }
 
 // MarshalJSON implements json.Marshaler, for the object of an upload.
@@ -102,7 +103,7 @@ func (o *object) stored() any {
 	r := record{
 		o.version, o.marker, o.kind, o.size, o.etag, o.md5, strconv.FormatUint(o.crc, 16), o.modified, o.class, o.acl,
 		o.sse, o.keyID, o.sealed, o.headers, o.tags, o.target, o.restored, o.days,
-		make([]uint64, len(o.segs)), make([]int64, len(o.segs)),
+		make([]uint64, len(o.segs)), make([]int64, len(o.segs)), offsets(o.segs),
 	}
 	for i, s := range o.segs {
 		r.Blobs[i], r.Sizes[i] = s.id, s.size
@@ -122,16 +123,31 @@ func decodeObject(b []byte, known blobTable) (*object, error) {
 	}
 	return &object{
 		r.Version, r.Marker, r.Kind, r.Size, r.ETag, r.MD5, crc, r.Modified, r.Class, r.ACL, r.SSE, r.KeyID, r.Sealed,
-		r.Headers, r.Tags, r.Target, r.Restored, r.Days, known.segments(r.Blobs, r.Sizes),
+		r.Headers, r.Tags, r.Target, r.Restored, r.Days, known.segments(r.Blobs, r.Sizes, r.Offsets),
 	}, nil
 }
 
 // A blobTable is the blobs that records tell of.
 type blobTable map[uint64]*blob
 
+// offsets returns where segments begin in their blobs, nil where that is at the
+// start of each.
+func offsets(segs []segment) []int64 {
+	var list []int64
+	for i, s := range segs {
+		if s.off != 0 && list == nil {
+			list = make([]int64, len(segs))
+		}
+		if list != nil {
+			list[i] = s.off
+		}
+	}
+	return list
+}
+
 // segments returns segments with one more reference to each blob.
-func (t blobTable) segments(ids []uint64, sizes []int64) []segment {
-	if len(ids) != len(sizes) {
+func (t blobTable) segments(ids []uint64, sizes, offsets []int64) []segment {
+	if len(ids) != len(sizes) || offsets != nil && len(offsets) != len(ids) {
 		return nil
 	}
 	segs := make([]segment, len(ids))
@@ -142,7 +158,10 @@ func (t blobTable) segments(ids []uint64, sizes []int64) []segment {
 			t[id] = b
 		}
 		b.refs.Add(1)
-		segs[i] = segment{b, sizes[i]}
+		segs[i] = segment{b, 0, sizes[i]}
+		if offsets != nil {
+			segs[i].off = offsets[i]
+		}
 	}
 	return segs
 }

@@ -104,6 +104,8 @@ func New(dir string, opt Options) (*Server, error) {
 	}
 	if s.blobs, err = openBlobs(dir); err == nil {
 		s.blobs.retire, s.store.reclaim = s.store.retire, s.blobs.reclaim
+		p := s.blobs.packs
+		p.wake, s.store.before, s.store.failed = s.store.kick, p.save, p.fail
 		err = s.load()
 	}
 	if err != nil {
@@ -115,7 +117,7 @@ func New(dir string, opt Options) (*Server, error) {
 // Close writes down what has not been. No request may be under way.
 func (s *Server) Close() error {
 	err := s.store.close()
-	s.blobs.close()
+	s.blobs.packs.close()
 	return err
 }
 

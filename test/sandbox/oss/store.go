@@ -24,7 +24,10 @@ type store struct {
 	mu      sync.Mutex
 	pending map[string]any // what to write; nil deletes
 	retired []*blob        // to be reclaimed once pending has been written
+	before  func() error   // writes what the records of pending tell of
+	failed  func(error)    // is told of err
 	reclaim func(*blob)
+	kicked  bool       // before is to be called even if nothing is pending
 	running bool       // a flush is under way or about to be
 	err     error      // the first failure; the store is of no use after it
 	idle    *sync.Cond // signalled when running becomes false
@@ -96,6 +99,14 @@ func (st *store) retire(b *blob) {
 	st.mu.Unlock()
 }
 
+// kick sees to it that before is called soon.
+func (st *store) kick() {
+	st.mu.Lock()
+	st.kicked = true
+	st.wake()
+	st.mu.Unlock()
+}
+
 // wake sees to it that a flush is under way.
 func (st *store) wake() {
 	if !st.running {
@@ -113,18 +124,23 @@ func (st *store) flush() {
 		time.Sleep(flushPause)
 		st.mu.Lock()
 		batch, retired := st.pending, st.retired
-		if len(batch)+len(retired) == 0 || st.err != nil {
+		if len(batch)+len(retired) == 0 && !st.kicked || st.err != nil {
 			st.running = false
 			st.idle.Broadcast()
 			st.mu.Unlock()
 			return
 		}
-		st.pending, st.retired = make(map[string]any, len(batch)), nil
+		st.pending, st.retired, st.kicked = make(map[string]any, len(batch)), nil, false
 		st.mu.Unlock()
-		if err := st.write(batch); err != nil {
+		err := st.before()
+		if err == nil {
+			err = st.write(batch)
+		}
+		if err != nil {
 			st.mu.Lock()
 			st.err = err
 			st.mu.Unlock()
+			st.failed(err)
 			continue
 		}
 		for _, b := range retired {
