@@ -104,6 +104,7 @@ func (p *web) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", p.healthz)
 	mux.HandleFunc("GET /{$}", p.index)
+	mux.Handle("GET /metrics", p.metrics())
 	return p.guard(mux)
 }
 

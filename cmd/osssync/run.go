@@ -44,10 +44,15 @@ func (a *app) run(ctx context.Context) error {
 	}
 	s.log.InfoContext(ctx, "osssync starts", "version", version, "jobs", len(s.config.Jobs))
 	ag := agent.New(s.agentOptions(ctx, jobPointers(s.config)))
+	web, err := s.listen(ctx, ag)
+	if err != nil {
+		return err
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	// The credential outlives the signal, for the uploads under way need it.
 	credsCtx, endCreds := context.WithCancel(context.WithoutCancel(ctx))
 	g.Go(func() error { return s.creds.Run(credsCtx) })
+	g.Go(func() error { return web.run(credsCtx) })
 	g.Go(func() error {
 		defer endCreds()
 		return ag.Run(gctx)

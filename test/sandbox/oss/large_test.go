@@ -13,12 +13,12 @@ import (
 	sdk "github.com/aliyun/aliyun-oss-go-sdk/oss"
 )
 
-var large = flag.Int64("large", 128, "MiB of the object of TestLargeObject")
+var large = flag.Int64("large", 64, "MiB of the object of TestLargeObject")
 
 // TestLargeObject puts an object in parts and gets it whole, and sees to it
 // that its size costs no memory. With -large 10240 it takes minutes.
 func TestLargeObject(t *testing.T) {
-	const part = 64 << 20
+	const part = 16 << 20
 	size := max(*large<<20/part, 1) * part
 	s := start(t)
 	b := s.client(t)
@@ -48,7 +48,7 @@ func TestLargeObject(t *testing.T) {
 	if n, err := io.Copy(io.Discard, r); n != size || err != nil {
 		t.Errorf("read %d bytes, %v, want %d", n, err, size)
 	}
-	const limit = 64 << 20
+	const limit = 32 << 20
 	got := top()
 	if got > limit {
 		t.Errorf("%d bytes took %d of memory, want at most %d", size, got, int64(limit))
