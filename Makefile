@@ -32,8 +32,15 @@ lint: vet
 # Ratios in one run: osssync beside what people would use instead.
 bench:
 	$(GO) run ./test/bench
+	$(GO) test -run NONE -bench 'Put/^4KiB$$' -benchtime 15x ./test/sandbox/oss | grep ratio
 
-# The sandbox, tried with clients that others wrote.
+# The sandbox's parser and signature check, a minute in all.
+fuzz:
+	$(GO) test -run NONE -fuzz '^FuzzRequest$$' -fuzztime 30s -fuzzminimizetime 1s ./test/sandbox/oss
+	$(GO) test -run NONE -fuzz '^FuzzSignature$$' -fuzztime 30s -fuzzminimizetime 1s ./test/sandbox/oss
+
+# The sandbox, tried with clients that others wrote. Needs node, npm and, for
+# network namespaces, iproute2 and root.
 test-conformance:
 	test/conformance/run
 

@@ -165,9 +165,9 @@ func oneLine(err error) error {
 }
 
 // safeCode returns an error code if it looks like one, lest a server's text
-// get into logs.
+// get into logs. No code of STS has a digit in it; a key or a token has.
 func safeCode(s string) string {
-	if isName(s, 64, "._-") {
+	if isName(s, 64, "._-") && !strings.ContainsAny(s, "0123456789") {
 		return s
 	}
 	return "an error"

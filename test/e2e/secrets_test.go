@@ -227,8 +227,7 @@ func (h *hunt) scrape(d *daemon) {
 	h.t.Helper()
 	at := regexp.MustCompile(`"url":"(http://127\.0\.0\.1:[0-9]+)/"`).FindStringSubmatch(d.log.String())
 	if at == nil {
-		h.t.Log("the agent serves no metrics")
-		return
+		h.t.Fatal("the agent serves no metrics")
 	}
 	for _, page := range []string{"/", "/metrics", "/healthz"} {
 		resp, err := http.Get(at[1] + page)

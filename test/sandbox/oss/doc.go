@@ -16,7 +16,7 @@
 // # Storage
 //
 // An object is a file under dir/data; one that came in parts is one file per
-// part. Bodies of up to 64 KiB share files of 1 MiB, which are removed when
+// part. Bodies of up to 16 KiB share files of 1 MiB, which are removed when
 // nothing in them is in use. The metadata is in memory, and behind it in one
 // SQLite database, dir/meta.db. That and the shared files are a few milliseconds
 // late and complete after [Server.Close]; a process that is killed loses those

@@ -12,7 +12,7 @@ import (
 // it, and until then it is read from memory.
 const (
 	packSize  = 1 << 20
-	maxPacked = 64 << 10 // bytes of a body that goes into a pack
+	maxPacked = 16 << 10 // bytes of a body that goes into a pack
 
 	// maxUnwritten packs may wait to be written; who wants one more waits too.
 	maxUnwritten = 32
