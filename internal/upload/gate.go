@@ -8,9 +8,9 @@ import (
 )
 
 // A gate lets as many requests run at once as its tuner allows. Requests for
-// parts take at most three quarters of the places, and where both kinds wait
-// they take turns, so neither large nor small files starve. Safe for concurrent
-// use.
+// parts take at most three quarters of the places, and no more than partsAtOnce;
+// where both kinds wait they take turns, so neither large nor small files
+// starve. Safe for concurrent use.
 type gate struct {
 	mu      sync.Mutex
 	tuner   *tuner
@@ -24,6 +24,11 @@ const (
 	forSmall = 0
 	forPart  = 1
 )
+
+// partsAtOnce bounds the requests for parts that run at once. A part is so
+// large that its connection spends nearly all its time sending; a dozen fill
+// any line that this machine can feed, and more only share what there is.
+const partsAtOnce = 12
 
 func newGate(max int) *gate { return &gate{tuner: newTuner(max)} }
 
@@ -102,5 +107,5 @@ func (g *gate) ready(kind int) bool {
 	if len(g.waiting[kind]) == 0 {
 		return false
 	}
-	return kind == forSmall || g.parts < max(1, g.tuner.limit*3/4)
+	return kind == forSmall || g.parts < min(max(1, g.tuner.limit*3/4), partsAtOnce)
 }

@@ -20,10 +20,16 @@ import (
 
 func main() {
 	only := flag.String("run", "", "measure only what contains this")
+	var client clientFlags
+	client.define(flag.CommandLine)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *only); err != nil {
+	act := func() error { return run(ctx, *only) }
+	if client.mode != "" {
+		act = func() error { return client.run(ctx) }
+	}
+	if err := act(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)

@@ -4,17 +4,73 @@ import (
 	"bytes"
 	"context"
 	"encoding/xml"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 )
+
+// The plain client runs as a process of its own, as osssync does: in that of
+// the server it would spare both of them much of the work of the network.
+type clientFlags struct {
+	mode    string // "files" or "multipart"; "" when this process is not the client
+	base    string
+	path    string // a file, or a directory whose files are put
+	workers int
+	limit   int // files at most
+	head    bool
+}
+
+func (c *clientFlags) define(f *flag.FlagSet) {
+	f.StringVar(&c.mode, "client", "", "be the plain client: files or multipart")
+	f.StringVar(&c.base, "base", "", "of the plain client: URL of the bucket")
+	f.StringVar(&c.path, "path", "", "of the plain client: what to put")
+	f.IntVar(&c.workers, "workers", 1, "of the plain client")
+	f.IntVar(&c.limit, "limit", 0, "of the plain client: files at most")
+	f.BoolVar(&c.head, "head", false, "of the plain client: HEAD before each PUT")
+}
+
+// start runs the client and returns how long that took, from the process's
+// start to its end.
+func (c clientFlags) start(ctx context.Context) (time.Duration, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return 0, err
+	}
+	cmd := exec.CommandContext(ctx, exe, "-client", c.mode, "-base", c.base, "-path", c.path,
+		fmt.Sprint("-workers=", c.workers), fmt.Sprint("-limit=", c.limit), fmt.Sprint("-head=", c.head))
+	cmd.Stderr = os.Stderr
+	begun := time.Now()
+	err = cmd.Run()
+	return time.Since(begun), err
+}
+
+// run is the client.
+func (c clientFlags) run(ctx context.Context) error {
+	p := newPlain(c.base, c.workers, c.head)
+	if c.mode == "multipart" {
+		return p.multipart(ctx, c.path, "plain", partBytes)
+	}
+	var paths []string
+	err := filepath.WalkDir(c.path, func(path string, e os.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() && (c.limit == 0 || len(paths) < c.limit) {
+			paths = append(paths, path)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return p.files(ctx, paths, "plain-")
+}
 
 // A plain client puts files with net/http and nothing else: no signature, no
 // checksum, no memory of what it sent. The bucket must allow that.
@@ -47,9 +103,8 @@ func (p *plain) do(ctx context.Context, method, target string, body []byte) ([]b
 	return b, resp.Header, err
 }
 
-// files puts every file of dir, n of them, named 0 to n-1 below prefix.
-func (p *plain) files(ctx context.Context, paths []string, prefix string) (time.Duration, error) {
-	start := time.Now()
+// files puts every file, under its name behind prefix.
+func (p *plain) files(ctx context.Context, paths []string, prefix string) error {
 	var next atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
 	for range p.workers {
@@ -65,8 +120,7 @@ func (p *plain) files(ctx context.Context, paths []string, prefix string) (time.
 			}
 		})
 	}
-	err := g.Wait()
-	return time.Since(start), err
+	return g.Wait()
 }
 
 func (p *plain) file(ctx context.Context, path, key string) error {
@@ -85,25 +139,24 @@ func (p *plain) file(ctx context.Context, path, key string) error {
 }
 
 // multipart puts one file in parts of size bytes.
-func (p *plain) multipart(ctx context.Context, path, key string, size int64) (time.Duration, error) {
-	start := time.Now()
+func (p *plain) multipart(ctx context.Context, path, key string, size int64) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer f.Close()
 	fi, err := f.Stat()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	target := p.base + "/" + url.PathEscape(key)
 	answer, _, err := p.do(ctx, http.MethodPost, target+"?uploads", nil)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	var begun struct{ UploadId string }
 	if err := xml.Unmarshal(answer, &begun); err != nil {
-		return 0, err
+		return err
 	}
 	etags := make([]string, (fi.Size()+size-1)/size)
 	g, gctx := errgroup.WithContext(ctx)
@@ -122,7 +175,7 @@ func (p *plain) multipart(ctx context.Context, path, key string, size int64) (ti
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return 0, err
+		return err
 	}
 	var list bytes.Buffer
 	list.WriteString("<CompleteMultipartUpload>")
@@ -131,5 +184,5 @@ func (p *plain) multipart(ctx context.Context, path, key string, size int64) (ti
 	}
 	list.WriteString("</CompleteMultipartUpload>")
 	_, _, err = p.do(ctx, http.MethodPost, target+"?uploadId="+begun.UploadId, list.Bytes())
-	return time.Since(start), err
+	return err
 }
