@@ -11,7 +11,10 @@ import (
 	"os"
 )
 
-func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	keepOutOfCores()
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
 
 // run is main without its side effects: it returns the exit code. What a
 // command is asked for goes to stdout, everything else to stderr.
