@@ -136,7 +136,9 @@ func TestSourceLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.waitLog("source is another directory now")
-	time.Sleep(3 * time.Second) // several scans: whatever it is going to do, it has done
+	scans := func() int { return strings.Count(d.log.String(), `"msg":"scanned"`) }
+	seen := scans()
+	waitFor(t, "three scans of the other directory", func() bool { return scans() >= seen+3 })
 	if n := b.Asked() - before; n != 0 {
 		t.Errorf("%d requests after the source was emptied: %v", n, b.OSS.Requests().Entries())
 	}
