@@ -19,10 +19,15 @@ func (a *app) progress(name string, total int64) *progress {
 	if !isTerminal(a.stderr) {
 		return nil
 	}
-	p := &progress{out: mpb.New(mpb.WithOutput(a.stderr), mpb.WithWidth(60))}
-	p.bar = p.out.New(max(total, 0), mpb.BarStyle(),
+	p := &progress{out: mpb.New(mpb.WithOutput(a.stderr), mpb.WithWidth(40))}
+	var filler mpb.BarFillerBuilder = mpb.BarStyle()
+	count := decor.CountersKibiByte("% .1f / % .1f", decor.WCSyncSpace)
+	if total < 0 {
+		filler, count = mpb.SpinnerStyle(), decor.CurrentKibiByte("% .1f", decor.WCSyncSpace)
+	}
+	p.bar = p.out.New(max(total, 0), filler,
 		mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR), decor.CountersKibiByte("% .1f / % .1f", decor.WCSyncSpace)),
+		mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR), count),
 		mpb.AppendDecorators(decor.AverageSpeed(decor.SizeB1024(0), "% .1f", decor.WCSyncSpace)))
 	return p
 }
@@ -36,9 +41,9 @@ func (p *progress) reader(r io.Reader) io.Reader {
 }
 
 // done says that n more bytes are through.
-func (p *progress) done(n int64) {
+func (p *progress) done(n int) {
 	if p != nil {
-		p.bar.IncrInt64(n)
+		p.bar.IncrBy(n)
 	}
 }
 

@@ -56,6 +56,7 @@ func (c *syncCommand) run(ctx context.Context, names []string) error {
 		}
 	}
 	out := newSyncOutput(c.app, c.json, c.dryRun)
+	s.sent = out.bar.done
 	opt := s.agentOptions(ctx, jobs)
 	opt.Report = out.event
 	opt.Grace = func() time.Duration { return interruptGrace }

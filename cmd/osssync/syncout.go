@@ -59,7 +59,7 @@ type syncOutput struct {
 func newSyncOutput(a *app, asJSON, dryRun bool) *syncOutput {
 	o := &syncOutput{app: a, json: asJSON, dryRun: dryRun, begun: time.Now(), out: bufio.NewWriter(a.stdout)}
 	if !dryRun && isTerminal(a.stderr) {
-		o.bar = a.progress("uploaded", 0)
+		o.bar = a.progress("sent", -1) // how much there is, the scan is still to tell
 	}
 	return o
 }
@@ -95,7 +95,6 @@ func (o *syncOutput) count(e plan.Event) {
 	case upload.Upload:
 		o.totals.Uploaded++
 		o.totals.Bytes += e.Bytes
-		o.bar.done(e.Bytes)
 		if o.dryRun {
 			o.totals.Requests += upload.Requests(e.Bytes)
 		}

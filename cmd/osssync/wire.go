@@ -28,6 +28,7 @@ type session struct {
 	log    *slog.Logger
 	creds  *creds.Provider
 	pace   *rate.Limiter // of all bodies
+	sent   func(n int)   // hears of bytes of bodies as they go out; may be nil
 
 	mu      sync.Mutex
 	buckets map[string]*bucket.Bucket
@@ -120,6 +121,7 @@ func (s *session) bucket(ctx context.Context, name string) (*bucket.Bucket, erro
 		Credentials: s.creds,
 		MaxConns:    s.config.Agent.MaxUploads,
 		Limiter:     s.pace,
+		Sent:        s.sent,
 		UserAgent:   "osssync/" + version,
 		Logger:      s.log,
 	})
