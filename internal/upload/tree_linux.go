@@ -24,7 +24,7 @@ type system struct {
 // A device is what was learnt of one file system.
 type device struct {
 	fine    bool // its times are as good as the kernel's
-	granted bool // it has granted a lease once, so a refusal means a writer
+	granted bool // it grants leases, so a refusal means a writer
 	refused int  // how often it refused one, while it never granted any
 	none    bool // it knows no leases
 }
@@ -169,10 +169,12 @@ func (t *Tree) device(f *os.File, dev uint64) *device {
 	if d == nil {
 		d = &device{}
 		var st unix.Statfs_t
-		if t.fine && unix.Fstatfs(int(f.Fd()), &st) == nil {
+		if unix.Fstatfs(int(f.Fd()), &st) == nil {
 			switch int64(st.Type) {
 			case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
-				d.fine = true
+				d.fine, d.granted = t.fine, true
+			case unix.OVERLAYFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC:
+				d.granted = true
 			}
 		}
 		t.devices[dev] = d

@@ -178,6 +178,26 @@ func TestLearnLeases(t *testing.T) {
 	}
 }
 
+// However often the first file of a local file system is found being written,
+// that says nothing against its leases: half a file never passes for a quiet one.
+func TestRefusedFirst(t *testing.T) {
+	dir := t.TempDir()
+	w, err := os.Create(filepath.Join(dir, "f"))
+	must(t, err)
+	defer w.Close()
+	tree, err := OpenTree(dir, false)
+	must(t, err)
+	defer tree.Close()
+	for i := range refusals + 2 {
+		f, err := tree.Open("f")
+		must(t, err)
+		if got := f.Writers(); got != Writing {
+			t.Fatalf("look %d at a file with a writer: %v, want Writing", i+1, got)
+		}
+		f.Close()
+	}
+}
+
 func TestAtLeast(t *testing.T) {
 	for release, want := range map[string]bool{
 		"6.13.0": true, "6.13-rc1": true, "6.12.99": false, "7.0.1": true, "5.15.0-91-generic": false,
