@@ -22,7 +22,9 @@ var less = map[string][]string{
 // TestUnits runs the unit tests of every package.
 func TestUnits(t *testing.T) {
 	t.Parallel()
+	hold := buildHold(t)
 	w := newWine(t)
+	w.keepAlive(hold) // or each package would boot it anew
 	list := exec.Command("go", "list", "./internal/...", "./cmd/...")
 	list.Dir, list.Env = "../../..", append(os.Environ(), "GOOS=windows")
 	out, err := list.Output()
