@@ -37,8 +37,7 @@ func (d *doctor) checkPermissions(ctx context.Context, s *session, b *bucket.Buc
 	}
 	p.object()
 	p.list(prefix)
-	p.checks = append(p.checks, d.checkOrphans(ctx, s, b, job, title)...)
-	return append(p.checks, d.checkLease(ctx, s, job, title)...)
+	return p.checks
 }
 
 // expand returns the job's prefix with all placeholders replaced.

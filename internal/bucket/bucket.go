@@ -11,9 +11,7 @@
 //
 // Requests go through the SDK's Conn, one level below its Bucket, which would
 // hide the headers of answers and the CRC-64s of parts, and evaluates its
-// options half a dozen times per request. The put of a small object, of which
-// there are very many, is built and signed here; that both ways make the same
-// request is tested.
+// options half a dozen times per request.
 package bucket
 
 import (
@@ -127,14 +125,13 @@ func (b *Bucket) Close() { b.line.base.CloseIdleConnections() }
 // anew for each request; with a client for each snapshot, which costs less than
 // one signature, a request knows which generation it was signed with.
 type session struct {
-	snap   *creds.Snapshot
-	conn   *oss.Conn
-	signer *signer
+	snap *creds.Snapshot
+	conn *oss.Conn
 }
 
-func (b *Bucket) sessionOf(snap *creds.Snapshot) (*session, error) {
+func (b *Bucket) conn(snap *creds.Snapshot) (*oss.Conn, error) {
 	if s := b.session.Load(); s != nil && s.snap == snap {
-		return s, nil
+		return s.conn, nil
 	}
 	client, err := oss.New(b.endpoint.url, "", "",
 		oss.HTTPClient(b.client),
@@ -149,9 +146,8 @@ func (b *Bucket) sessionOf(snap *creds.Snapshot) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{snap, client.Conn, newSigner(snap, b.endpoint.region)}
-	b.session.Store(s)
-	return s, nil
+	b.session.Store(&session{snap, client.Conn})
+	return client.Conn, nil
 }
 
 // A provider shows the SDK one snapshot, for ever.

@@ -45,7 +45,6 @@ const (
 	RootOther        // another directory is at the source's path
 	RootEmpty        // the source holds nothing any more
 	DirUnread        // a directory in the source could not be read
-	Shared           // another agent writes to the same place
 	TooMany          // more deletions than max_deletes
 )
 
@@ -70,8 +69,7 @@ type facts struct {
 	empty      bool  // the source holds nothing that is taken
 	unread     int   // directories that the last scan could not read
 	unreadOne  string
-	unfinished bool   // the scan was broken off
-	rival      string // what LaneOptions.Rival says
+	unfinished bool // the scan was broken off
 	limit      Limit
 	unlimited  bool  // nothing in the bucket is deleted, so no brake is needed
 	asked      int64 // deletions asked for, less the approved ones
@@ -100,9 +98,6 @@ func guard(f facts) (Doubt, string) {
 	}
 	if f.unlimited {
 		return NoDoubt, ""
-	}
-	if f.rival != "" {
-		return Shared, f.rival
 	}
 	if why := f.limit.Brake(f.asked, f.recent, f.indexed); why != "" {
 		return TooMany, why

@@ -46,7 +46,6 @@ func (q *Queue) Done(job *upload.Job, res upload.Result) {
 		events = l.failed(it, job, res.Err, now)
 	}
 	l.signal()
-	l.lookedAt()
 	if q.draining && q.idle() {
 		q.pass()
 	}

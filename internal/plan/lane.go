@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/osssync/osssync/internal/state"
@@ -56,8 +55,7 @@ type Lane struct {
 	barriers []*barrier
 	open     []uint64 // numbers of the listings that are being compared
 
-	asking atomic.Bool // by Ask
-	paused bool        // by Pause
+	paused bool // by Pause
 	closed bool
 	hurry  bool
 	room   chan struct{} // closed when a blocked scan may go on; nil when none is
@@ -226,9 +224,6 @@ func (l *Lane) move(it *item, to stage) {
 		l.inFlight--
 	case parked:
 		l.unpark(it)
-	}
-	if to != busy {
-		it.seen = nil // it may have changed since
 	}
 	it.stage = to
 	switch to {

@@ -110,7 +110,6 @@ func (w *Watcher) record(sum Scan) {
 
 // idle returns when it is time for a scan.
 func (w *Watcher) idle(ctx context.Context, sum Scan) error {
-	begun, every := time.Now(), w.every.Load()
 	rescan := time.NewTimer(w.pause(sum))
 	defer rescan.Stop()
 	root := time.NewTicker(rootEvery)
@@ -124,10 +123,6 @@ func (w *Watcher) idle(ctx context.Context, sum Scan) error {
 		case <-w.wake:
 			if w.wanted() {
 				return nil
-			}
-			if now := w.every.Load(); now != every {
-				every = now
-				rescan.Reset(w.pause(sum) - time.Since(begun))
 			}
 		case <-rescan.C:
 			return nil
@@ -151,7 +146,7 @@ func (w *Watcher) wanted() bool {
 
 // pause returns the time from the end of a scan to the next one.
 func (w *Watcher) pause(sum Scan) time.Duration {
-	d := time.Duration(w.every.Load())
+	d := w.opt.Rescan
 	if w.source() == nil {
 		d = min(d, max(pollMin, min(pollMax, pollFactor*sum.Took)))
 	}
