@@ -132,7 +132,7 @@ func checkSource(ctx context.Context, job *config.Job) []check {
 	}
 	s := sample{filter: filter.WithSizes(int64(job.MinSize), int64(job.MaxSize))}
 	if err := s.walk(ctx, job.Source); err != nil {
-		return []check{failure(title+"source", timedOut(err, localPatience), "let the user that runs osssync read it")}
+		return []check{failure(title+"source", timedOut(ctx, err, localPatience), "let the user that runs osssync read it")}
 	}
 	source := good(title+"source", "%s is readable", job.Source)
 	if s.unread != nil {

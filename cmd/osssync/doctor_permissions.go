@@ -69,7 +69,7 @@ func (p *prober) fail(what string, err error) {
 	if errors.Is(err, upload.ThisJob) {
 		fix = policyFix
 	}
-	f := failure(p.title+what, timedOut(err, permissionPatience), fix)
+	f := failure(p.title+what, timedOut(p.ctx, err, permissionPatience), fix)
 	if e, ok := errors.AsType[*upload.RequestError](err); ok && e.Code == "AccessDenied" {
 		f.Fix = policyFix
 	}

@@ -71,13 +71,13 @@ func (d *doctor) checkCredential(ctx context.Context, s *session) ([]check, *cre
 		}
 	}
 	if err != nil {
-		f := failure(service, timedOut(err, credentialPatience), "check that neither firewall, route nor container network keeps this process from "+at)
+		f := failure(service, timedOut(ctx, err, credentialPatience), "check that neither firewall, route nor container network keeps this process from "+at)
 		f.code = exitNoCreds
 		return []check{f}, nil
 	}
 	checks := []check{good(service, "%s answers in hardened mode", at)}
 	if id, err := s.creds.Identity(ctx); err != nil {
-		checks[0] = failure(service, timedOut(err, credentialPatience), "ask again; the credential came, the identity of the instance did not")
+		checks[0] = failure(service, timedOut(ctx, err, credentialPatience), "ask again; the credential came, the identity of the instance did not")
 	} else {
 		checks[0].Detail += fmt.Sprintf("; instance %s, zone %s, account %s", id.InstanceID, id.Zone, id.AccountID)
 	}
@@ -86,9 +86,11 @@ func (d *doctor) checkCredential(ctx context.Context, s *session) ([]check, *cre
 		good("token", "%s, good for another %v", snap.AccessKeyID, left)), snap
 }
 
-// timedOut says in words that the time is over.
-func timedOut(err error, limit time.Duration) error {
-	if errors.Is(err, context.DeadlineExceeded) {
+// timedOut says in words that the time of ctx, which had that limit, is over.
+// Where it is not, err tells more: the time of a connection ends by an error of
+// the same kind.
+func timedOut(ctx context.Context, err error, limit time.Duration) error {
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
 		return fmt.Errorf("no answer within %v", limit)
 	}
 	return err
@@ -158,7 +160,7 @@ func (d *doctor) checkEndpoint(ctx context.Context, s *session, name string) (ch
 	defer cancel()
 	b, err := s.bucket(ctx, name)
 	if err != nil {
-		f := failure(title, timedOut(err, endpointPatience), "correct oss.endpoint and oss.region")
+		f := failure(title, timedOut(ctx, err, endpointPatience), "correct oss.endpoint and oss.region")
 		return f, nil
 	}
 	_, err = b.Head(ctx, d.probe)
@@ -173,6 +175,6 @@ func (d *doctor) checkEndpoint(ctx context.Context, s *session, name string) (ch
 	case answered:
 		return good(title, "%s answers", where), b
 	}
-	return failure(title, fmt.Errorf("%s: %w", where, timedOut(err, endpointPatience)),
+	return failure(title, fmt.Errorf("%s: %w", where, timedOut(ctx, err, endpointPatience)),
 		"check oss.endpoint, and that this instance reaches it; outside the bucket's region name the public endpoint"), nil
 }

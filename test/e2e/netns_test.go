@@ -124,7 +124,7 @@ func TestBlackHole(t *testing.T) {
 		if code != 4 || took > 5*time.Second+slack {
 			t.Errorf("%v: exit code %d after %v", args, code, took)
 		}
-		if !strings.Contains(out, "100.100.100.200") || !strings.Contains(out, "hint: ") && !strings.Contains(out, "fix: check") {
+		if !strings.Contains(out, "i/o timeout") || !strings.Contains(out, "keeps this process from 100.100.100.200 port 80") {
 			t.Errorf("%v does not say what is wrong and what to do: %s", args, out)
 		}
 	}
