@@ -100,10 +100,13 @@ func cacheDir(c *config.Config) string {
 // Region and endpoint are the configuration's, else this instance's.
 func (s *session) bucket(ctx context.Context, name string) (*bucket.Bucket, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if b := s.buckets[name]; b != nil {
+	b := s.buckets[name]
+	s.mu.Unlock()
+	if b != nil {
 		return b, nil
 	}
+	// Without the lock: whoever counts requests must not wait for the metadata
+	// service.
 	region := s.config.OSS.Region
 	if region == "" {
 		id, err := s.creds.Identity(ctx)
@@ -111,6 +114,11 @@ func (s *session) bucket(ctx context.Context, name string) (*bucket.Bucket, erro
 			return nil, err
 		}
 		region = id.Region
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.buckets[name]; b != nil { // of another job, meanwhile
+		return b, nil
 	}
 	b, err := bucket.New(bucket.Options{
 		Name:        name,
