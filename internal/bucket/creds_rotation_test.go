@@ -11,7 +11,6 @@ import (
 
 	"github.com/osssync/osssync/internal/creds"
 	"github.com/osssync/osssync/internal/upload"
-	"github.com/osssync/osssync/test/sandbox/authority"
 	"github.com/osssync/osssync/test/sandbox/ecs"
 	"github.com/osssync/osssync/test/sandbox/oss"
 )
@@ -86,14 +85,7 @@ func TestRotationAtTheWire(t *testing.T) {
 // A part that is on its way keeps the credential that it was sent with, and
 // the next one has the new credential; both are good.
 func TestRotationDuringUpload(t *testing.T) {
-	a := authority.New(authority.Options{})
-	s, err := oss.New(t.TempDir(), oss.Options{Authority: a})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.CreateBucket("bucket"); err != nil {
-		t.Fatal(err)
-	}
+	a, s := stock(t)
 	arrived, release := make(chan struct{}), make(chan struct{})
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("partNumber") == "1" {
@@ -102,7 +94,7 @@ func TestRotationDuringUpload(t *testing.T) {
 		}
 		s.ServeHTTP(w, r)
 	}))
-	t.Cleanup(func() { web.Close(); s.Close() })
+	t.Cleanup(web.Close)
 	r := newRole(a)
 	b, err := New(Options{Name: "bucket", Region: "cn-hangzhou", Endpoint: web.URL, Credentials: r})
 	if err != nil {

@@ -71,8 +71,8 @@ func (r *role) ObserveDate(time.Time) {
 
 func (r *role) Offset() time.Duration { return r.offset }
 
-// open starts an OSS with one bucket.
-func open(t *testing.T, opt func(*Options)) (*Bucket, *oss.Server, *role) {
+// stock returns an OSS with one bucket, and who issues credentials for it.
+func stock(t *testing.T) (*authority.Authority, *oss.Server) {
 	t.Helper()
 	a := authority.New(authority.Options{})
 	s, err := oss.New(t.TempDir(), oss.Options{Authority: a})
@@ -82,8 +82,16 @@ func open(t *testing.T, opt func(*Options)) (*Bucket, *oss.Server, *role) {
 	if err := s.CreateBucket("bucket"); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { s.Close() })
+	return a, s
+}
+
+// open starts an OSS with one bucket.
+func open(t *testing.T, opt func(*Options)) (*Bucket, *oss.Server, *role) {
+	t.Helper()
+	a, s := stock(t)
 	web := httptest.NewServer(s)
-	t.Cleanup(func() { web.Close(); s.Close() })
+	t.Cleanup(web.Close)
 	r := newRole(a)
 	o := Options{Name: "bucket", Region: "cn-hangzhou", Endpoint: web.URL, Credentials: r}
 	if opt != nil {

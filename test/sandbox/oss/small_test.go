@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
-	"net/http/httptest"
 	"path/filepath"
 	"testing"
 
@@ -22,19 +21,7 @@ func TestSmallObjects(t *testing.T) {
 	body := func(i int) []byte { return bytes.Repeat([]byte(fmt.Sprintf("%07d|", i)), 1+i*7) }
 	run := func(f func(b *sdk.Bucket)) (files int) {
 		t.Helper()
-		server, err := oss.New(dir, oss.Options{Authority: s.auth, Region: region})
-		if err != nil {
-			t.Fatal(err)
-		}
-		srv := httptest.NewServer(server)
-		if err := server.CreateBucket(name); err != nil {
-			t.Fatal(err)
-		}
-		f((&sandbox{url: srv.URL}).client(t))
-		srv.Close()
-		if err := server.Close(); err != nil {
-			t.Fatal(err)
-		}
+		s.once(t, dir, func(b *sdk.Bucket, _ *oss.Server) { f(b) })
 		filepath.WalkDir(filepath.Join(dir, "data"), func(_ string, d fs.DirEntry, _ error) error {
 			if !d.IsDir() {
 				files++

@@ -23,32 +23,34 @@ import (
 	"github.com/osssync/osssync/test/sandbox/oss"
 )
 
+// once serves dir for as long as f takes, with a bucket and the credential of s.
+func (s *sandbox) once(t *testing.T, dir string, f func(*sdk.Bucket, *oss.Server)) {
+	t.Helper()
+	server, err := oss.New(dir, oss.Options{Authority: s.auth, Region: region})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(server)
+	if err := server.CreateBucket(name); err != nil {
+		t.Fatal(err)
+	}
+	f((&sandbox{url: srv.URL}).client(t), server)
+	srv.Close()
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestRestart checks that all there is outlives the server, and that nothing
 // else does.
 func TestRestart(t *testing.T) {
 	s := start(t)
 	dir := t.TempDir()
-	run := func(f func(b *sdk.Bucket, s *oss.Server)) {
-		t.Helper()
-		server, err := oss.New(dir, oss.Options{Authority: s.auth, Region: region})
-		if err != nil {
-			t.Fatal(err)
-		}
-		srv := httptest.NewServer(server)
-		if err := server.CreateBucket(name); err != nil {
-			t.Fatal(err)
-		}
-		f((&sandbox{url: srv.URL}).client(t), server)
-		srv.Close()
-		if err := server.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
 	part, tail := random(100<<10), random(1000)
 	var before http.Header
 	var u sdk.InitiateMultipartUploadResult
 	var list1 sdk.ListObjectsResult
-	run(func(b *sdk.Bucket, _ *oss.Server) {
+	s.once(t, dir, func(b *sdk.Bucket, _ *oss.Server) {
 		steps := []error{
 			b.PutObject("a\x00b", bytes.NewReader(part), sdk.Meta("m", "v"), sdk.ObjectACL(sdk.ACLPublicRead), sdk.CacheControl("no-cache"),
 				sdk.SetTagging(sdk.Tagging{Tags: []sdk.Tag{{Key: "k", Value: "v"}}}), sdk.ObjectStorageClass(sdk.StorageIA)),
@@ -72,7 +74,7 @@ func TestRestart(t *testing.T) {
 		before, _ = b.GetObjectDetailedMeta("a\x00b")
 		list1, _ = b.ListObjects()
 	})
-	run(func(b *sdk.Bucket, s *oss.Server) {
+	s.once(t, dir, func(b *sdk.Bucket, s *oss.Server) {
 		after, err := b.GetObjectDetailedMeta("a\x00b")
 		for _, h := range []http.Header{before, after} {
 			h.Del("Date")
