@@ -3,11 +3,14 @@
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  = -s -w -X main.version=$(VERSION)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE    ?= $(if $(COMMIT),$(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null))
+LDFLAGS  = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
+DIST    ?= dist
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE    := $(if $(shell command -v $$($(GO) env CC)),-race)
 
-.PHONY: build demo test vet lint bench test-conformance fuzz clean
+.PHONY: build packages release test-packages demo test vet lint bench test-conformance fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/osssync ./cmd/osssync
@@ -33,6 +36,8 @@ lint: vet
 bench:
 	$(GO) run ./test/bench
 	$(GO) test -run NONE -bench 'Put/^4KiB$$' -benchtime 15x ./test/sandbox/oss | grep ratio
+	$(GO) test -run NONE -bench 'Events$$/^creating$$' -benchtime 5x ./internal/watch | grep creates
+	$(GO) test -run NONE -bench 'WriterOpen$$' -benchtime 20x ./internal/upload | grep WriterOpen
 
 # The sandbox's parser and signature check, a minute in all.
 fuzz:
@@ -43,6 +48,23 @@ fuzz:
 # network namespaces, iproute2 and root.
 test-conformance:
 	test/conformance/run
+
+# deb, rpm, apk, MSI, tar.gz and zip in dist. The first three need nfpm 2.45.2:
+# go install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+packages:
+	rm -rf $(DIST)
+	$(GO) run ./packaging/build -out $(DIST)
+	$(GO) run ./packaging/build -sums $(DIST)
+
+# The same from a commit as it is, so that everybody gets the same bytes.
+release:
+	@test -z "$$(git status --porcelain)" || { echo "make release: the working tree is not clean" >&2; exit 1; }
+	$(MAKE) packages
+
+# The packages, installed and run on machines that boot a real systemd. Needs
+# root, mmdebstrap and systemd-nspawn, and says what it leaves out without.
+test-packages:
+	$(GO) test -count=1 -timeout 60m ./test/packages -machines
 
 clean:
 	rm -rf bin dist

@@ -37,7 +37,8 @@ func (d *doctor) checkPermissions(ctx context.Context, s *session, b *bucket.Buc
 	}
 	p.object()
 	p.list(prefix)
-	return p.checks
+	p.checks = append(p.checks, d.checkOrphans(ctx, s, b, job, title)...)
+	return append(p.checks, d.checkLease(ctx, s, job, title)...)
 }
 
 // expand returns the job's prefix with all placeholders replaced.

@@ -14,13 +14,15 @@ import (
 
 // The exit codes, which scripts rely on.
 const (
-	exitFailed   = 1
-	exitUsage    = 2
-	exitPartial  = 3
-	exitNoCreds  = 4
-	exitNoAccess = 5
-	exitPaused   = 6
-	exitConfig   = 78
+	exitFailed     = 1
+	exitUsage      = 2
+	exitPartial    = 3
+	exitNoCreds    = 4
+	exitNoAccess   = 5
+	exitPaused     = 6
+	exitNotRunning = 7
+	exitTimedOut   = 8
+	exitConfig     = 78
 )
 
 // A commandError is an error whose exit code or hint its cause does not tell.
@@ -80,7 +82,7 @@ func (a *app) complain(ctx context.Context, err error) {
 		err = cause
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintln(a.stderr, "osssync: "+printable(line))
+		fmt.Fprintln(a.stderr, alarm(a.stderr)+"osssync: "+printable(line))
 	}
 	if _, ok := errors.AsType[*commandError](err); !ok && len(config.Mistakes(err)) > 0 {
 		a.adviseOn(config.Mistakes(err))

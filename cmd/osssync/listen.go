@@ -26,7 +26,6 @@ const webClose = time.Second
 type web struct {
 	s        *session
 	agent    *agent.Agent
-	started  time.Time
 	ln       net.Listener
 	loopback bool
 	page     *template.Template
@@ -43,7 +42,7 @@ func (s *session) listen(ctx context.Context, ag *agent.Agent) (*web, error) {
 	if err != nil {
 		return nil, listenError(address, err)
 	}
-	p := &web{s: s, agent: ag, started: time.Now(), ln: ln, loopback: isLoopback(ln.Addr()), page: pageTemplate()}
+	p := &web{s: s, agent: ag, ln: ln, loopback: isLoopback(ln.Addr()), page: pageTemplate()}
 	s.log.InfoContext(ctx, "metrics and status are served", "url", "http://"+ln.Addr().String()+"/")
 	if !p.loopback {
 		s.log.WarnContext(ctx, "metrics and status are open to other machines, without a password", "err",
@@ -132,19 +131,6 @@ func isLocalName(host string) bool {
 	return err == nil || strings.EqualFold(host, "localhost")
 }
 
-// status returns what the agent is doing.
-func (p *web) status(ctx context.Context) agent.Status {
-	st := agent.Status{Version: version, PID: os.Getpid(), Started: p.started.UTC(), Jobs: p.agent.Jobs(ctx)}
-	snap, err := p.s.creds.Credentials()
-	if err != nil {
-		st.Credentials.Error = err.Error()
-		return st
-	}
-	expires := snap.Expires.UTC()
-	st.Credentials = agent.CredentialStatus{Role: snap.Role, Expires: &expires, Source: snap.Source}
-	return st
-}
-
 // ailments returns why the agent is not well, a line for each cause.
 func ailments(st agent.Status) []string {
 	var causes []string
@@ -162,7 +148,7 @@ func ailments(st agent.Status) []string {
 
 func (p *web) healthz(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	causes := ailments(p.status(r.Context()))
+	causes := ailments(p.agent.Status(r.Context()))
 	if len(causes) == 0 {
 		fmt.Fprintln(w, "ok")
 		return

@@ -24,7 +24,7 @@ func newWeb(t *testing.T, address string, log *slog.Logger) *web {
 	c.Agent.Listen, c.Agent.StateDir = address, t.TempDir()
 	c.Credentials.MetadataEndpoint = "http://127.0.0.1:9" // nobody asks it
 	s := newSession(&c, log)
-	ag := agent.New(agent.Options{Config: &c, Jobs: []*config.Job{{Name: "docs"}}})
+	ag := agent.New(agent.Options{Config: &c, Jobs: []*config.Job{{Name: "docs"}}, About: s.about})
 	p, err := s.listen(t.Context(), ag)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,9 @@ import (
 	"syscall"
 )
 
+// makeStateDir makes the directory of the index, for this user alone.
+func makeStateDir(dir string) error { return os.MkdirAll(dir, 0o700) }
+
 // ownedByUs reports whether dir is a directory of the user that runs this
 // process.
 func ownedByUs(dir string) bool {

@@ -4,10 +4,17 @@ import (
 	"os"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/osssync/osssync/internal/service"
 )
 
+// makeStateDir makes the directory of the index for the service, administrators
+// and this user.
+func makeStateDir(dir string) error { return service.MakePrivateDir(dir) }
+
 // ownedByUs reports whether dir is a directory of the user that runs this
-// process, or one of the groups that stand for it.
+// process, of one of the groups that stand for it, or, if this is the service,
+// one that an administrator made for it.
 func ownedByUs(dir string) bool {
 	fi, err := os.Stat(dir)
 	if err != nil || !fi.IsDir() {
@@ -22,7 +29,7 @@ func ownedByUs(dir string) bool {
 		return false
 	}
 	user, err := windows.GetCurrentProcessToken().GetTokenUser()
-	if err == nil && user.User.Sid.Equals(owner) {
+	if err == nil && (user.User.Sid.Equals(owner) || user.User.Sid.String() == service.SID()) {
 		return true
 	}
 	// Administrators own what an elevated administrator makes.

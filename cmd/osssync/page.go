@@ -68,7 +68,7 @@ func pageTemplate() *template.Template {
 // index serves the status page.
 func (p *web) index(w http.ResponseWriter, r *http.Request) {
 	var buf bytes.Buffer
-	if err := p.page.Execute(&buf, p.status(r.Context())); err != nil {
+	if err := p.page.Execute(&buf, p.agent.Status(r.Context())); err != nil {
 		p.s.log.ErrorContext(r.Context(), "status page not made", "err", err)
 		http.Error(w, "status page not made", http.StatusInternalServerError)
 		return

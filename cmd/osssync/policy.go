@@ -9,7 +9,8 @@ import (
 )
 
 const policyLong = `Print the least RAM policy that the jobs of this configuration need, ready to be
-pasted into the console. What people do by hand besides is added by --ls. With
+pasted into the console. What people do by hand besides is added by --ls and
+--verify; the latter also lets the agent restore a lost index from the bucket. With
 --trust, print the trust policy of the instance's role instead; where the
 configuration names a second role to assume, --assume prints what the
 instance's role needs for that.`
@@ -18,19 +19,21 @@ instance's role needs for that.`
 type policyCommand struct {
 	app               *app
 	trust, assume, ls bool
+	verify            bool
 }
 
 func (a *app) policyCommand() *cobra.Command {
 	c := &policyCommand{app: a}
 	cmd := &cobra.Command{
-		Use:   "policy [--ls] [--trust | --assume]",
+		Use:   "policy [--ls] [--verify] [--trust | --assume]",
 		Short: a.tr("Print the least RAM policy that this configuration needs"),
 		Long:  a.tr(policyLong),
 		Args:  cobra.NoArgs,
 		RunE:  func(*cobra.Command, []string) error { return c.run() },
 	}
 	f := cmd.Flags()
-	f.BoolVar(&c.ls, "ls", false, a.tr("allow osssync ls on the jobs' prefixes too"))
+	f.BoolVar(&c.ls, "ls", false, a.tr("allow osssync ls on the jobs' prefixes too, and doctor to list unfinished uploads"))
+	f.BoolVar(&c.verify, "verify", false, a.tr("allow osssync verify, and to restore a lost index, too"))
 	f.BoolVar(&c.trust, "trust", false, a.tr("print the trust policy of the instance's role"))
 	f.BoolVar(&c.assume, "assume", false, a.tr("print what the instance's role needs to assume the second one"))
 	return cmd
@@ -59,7 +62,10 @@ func (c *policyCommand) run() error {
 	}
 	var needs []config.Need
 	if c.ls {
-		needs = append(needs, config.NeedList)
+		needs = append(needs, config.NeedList, config.NeedOrphans)
+	}
+	if c.verify {
+		needs = append(needs, config.NeedVerify, config.NeedHead)
 	}
 	return c.print(config.Policy(conf, needs...))
 }

@@ -26,6 +26,11 @@ type app struct {
 	logLevel   string
 	logFormat  string
 	lang       string
+
+	// Of a Windows service, nil otherwise: where it logs to, and what asks it to
+	// read its configuration anew.
+	logHandler func(slog.Level) slog.Handler
+	hangups    <-chan os.Signal
 }
 
 // root returns the command tree.
@@ -55,7 +60,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVarP(&a.configFile, "config", "c", "", a.tr("configuration file"))
 	f.StringVar(&a.logLevel, "log-level", "", a.tr("debug, info, warn or error"))
 	f.StringVar(&a.logFormat, "log-format", "", a.tr("text or json"))
-	f.StringVar(&a.lang, "lang", a.lang, a.tr("language of help and hints: en or zh"))
+	f.StringVar(&a.lang, "lang", a.lang, a.tr("language of help, hints and reports: en or zh"))
 	cmd.AddCommand(a.commands()...)
 	a.strict(cmd)
 	return cmd
@@ -66,9 +71,10 @@ changes to OSS. It holds no key: it asks the instance's metadata service, in
 hardened mode only, for the STS credential of the attached RAM role.`
 
 func (a *app) commands() []*cobra.Command {
-	return []*cobra.Command{
+	all := []*cobra.Command{
 		a.runCommand(),
 		a.syncCommand(),
+		a.verifyCommand(),
 		a.lsCommand(),
 		a.putCommand(),
 		a.catCommand(),
@@ -79,13 +85,20 @@ func (a *app) commands() []*cobra.Command {
 		a.configCommand(),
 		a.filterCommand(),
 		a.completionCommand(),
+		a.manCommand(),
 		a.versionCommand(),
+		a.statusCommand(),
+		a.waitCommand(),
+		a.whyCommand(),
+		a.serviceCommand(),
 	}
+	return append(all, a.agentCommands()...)
 }
 
 // strict makes mistakes in arguments usage errors and translates what cobra
 // itself writes, in the whole tree.
 func (a *app) strict(cmd *cobra.Command) {
+	cmd.Flags().BoolP("help", "h", false, a.tr("help for this command"))
 	if args := cmd.Args; args != nil {
 		cmd.Args = func(cmd *cobra.Command, given []string) error {
 			if err := args(cmd, given); err != nil {
@@ -117,11 +130,14 @@ func (a *app) logger(c *config.Config) *slog.Logger {
 	var l slog.Level
 	// Both the flag and the configuration have been checked.
 	_ = l.UnmarshalText([]byte(cmp.Or(a.logLevel, c.Agent.LogLevel)))
+	if a.logHandler != nil {
+		return slog.New(a.logHandler(l))
+	}
 	format := cmp.Or(a.logFormat, c.Agent.LogFormat)
 	if format == "text" || format == "auto" && isTerminal(a.stderr) {
 		return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: l}))
 	}
-	return slog.New(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: l, ReplaceAttr: seconds}))
+	return slog.New(jsonHandler(a.stderr, &slog.HandlerOptions{Level: l, ReplaceAttr: seconds}))
 }
 
 // quietLogger returns the logger of a one-shot, which says by its output and

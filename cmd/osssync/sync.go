@@ -45,7 +45,7 @@ func (c *syncCommand) run(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	jobs, err := pickJobs(conf, names)
+	jobs, err := pickJobs(conf, "sync", names)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (c *syncCommand) run(ctx context.Context, names []string) error {
 	s.sent = out.bar.done
 	opt := s.agentOptions(ctx, jobs)
 	opt.Report = out.event
-	opt.Grace = func() time.Duration { return interruptGrace }
+	opt.Grace = func(time.Duration) time.Duration { return interruptGrace }
 	ag := agent.New(opt)
 	pass := ag.Sync
 	if c.dryRun {
@@ -92,8 +92,9 @@ func (c *syncCommand) outcome(ctx context.Context, out *syncOutput, err error) e
 	return nil
 }
 
-// pickJobs returns the jobs of these names, all of them for none.
-func pickJobs(c *config.Config, names []string) ([]*config.Job, error) {
+// pickJobs returns the jobs of these names, all of them for none. op is the
+// command, for its error.
+func pickJobs(c *config.Config, op string, names []string) ([]*config.Job, error) {
 	if len(c.Jobs) == 0 {
 		return nil, noJobs()
 	}
@@ -106,7 +107,7 @@ func pickJobs(c *config.Config, names []string) ([]*config.Job, error) {
 		j := c.Job(name)
 		switch {
 		case j == nil:
-			errs = append(errs, fmt.Errorf("sync %s: no such job; there are: %s", name, strings.Join(jobNames(c), ", ")))
+			errs = append(errs, fmt.Errorf("%s %s: no such job; there are: %s", op, name, strings.Join(jobNames(c), ", ")))
 		case !slices.Contains(jobs, j):
 			jobs = append(jobs, j)
 		}

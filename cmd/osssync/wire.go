@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/osssync/osssync/internal/agent"
 	"github.com/osssync/osssync/internal/bucket"
 	"github.com/osssync/osssync/internal/config"
 	"github.com/osssync/osssync/internal/creds"
@@ -24,11 +25,12 @@ const burst = 64 << 10
 // A session is what every command that talks to OSS shares: the configuration
 // and the role's credential.
 type session struct {
-	config *config.Config
-	log    *slog.Logger
-	creds  *creds.Provider
-	pace   *rate.Limiter // of all bodies
-	sent   func(n int)   // hears of bytes of bodies as they go out; may be nil
+	config  *config.Config
+	log     *slog.Logger
+	started time.Time
+	creds   *creds.Provider
+	pace    *rate.Limiter // of all bodies
+	sent    func(n int)   // hears of bytes of bodies as they go out; may be nil
 
 	mu      sync.Mutex
 	buckets map[string]*bucket.Bucket
@@ -48,14 +50,14 @@ func (a *app) session(optional bool) (*session, error) {
 // agentSession is session for the commands that keep an index: its directory
 // is made first, so that the token is kept in it too.
 func agentSession(c *config.Config, log *slog.Logger) (*session, error) {
-	if err := os.MkdirAll(c.StateDir(), 0o700); err != nil {
+	if err := makeStateDir(c.StateDir()); err != nil {
 		return nil, fmt.Errorf("make state directory: %w", err)
 	}
 	return newSession(c, log), nil
 }
 
 func newSession(c *config.Config, log *slog.Logger) *session {
-	s := &session{config: c, log: log, pace: rate.NewLimiter(rate.Inf, burst), buckets: map[string]*bucket.Bucket{}}
+	s := &session{config: c, log: log, started: time.Now(), pace: rate.NewLimiter(rate.Inf, burst), buckets: map[string]*bucket.Bucket{}}
 	role := c.Credentials.Role
 	if role == "" {
 		role = os.Getenv("ALIBABA_CLOUD_ECS_METADATA")
@@ -143,6 +145,32 @@ func (s *session) bucket(ctx context.Context, name string) (*bucket.Bucket, erro
 // uploadBucket is bucket for the agent.
 func (s *session) uploadBucket(ctx context.Context, name string) (upload.Bucket, error) {
 	return s.bucket(ctx, name)
+}
+
+// guards returns what jobs need to notice another agent below their prefix.
+func (s *session) guards() *agent.Guards {
+	return &agent.Guards{
+		Instance: func(ctx context.Context) (string, error) {
+			id, err := s.creds.Identity(ctx)
+			return id.InstanceID, err
+		},
+		Store: func(ctx context.Context, name string) (agent.LeaseStore, error) { return s.bucket(ctx, name) },
+		Now:   func() time.Time { return time.Now().Add(s.creds.Offset()) },
+	}
+}
+
+// about returns what the agent's status says of this process and its
+// credential.
+func (s *session) about() agent.Status {
+	st := agent.Status{Version: version, PID: os.Getpid(), Started: s.started.UTC()}
+	snap, err := s.creds.Credentials()
+	if err != nil {
+		st.Credentials.Error = err.Error()
+		return st
+	}
+	expires := snap.Expires.UTC()
+	st.Credentials = agent.CredentialStatus{Role: snap.Role, Expires: &expires, Source: snap.Source}
+	return st
 }
 
 // requests returns how many requests were sent to OSS.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,12 +21,12 @@ const (
 	lastRetry  = time.Minute
 )
 
-// Options are what an Agent needs. All but Termination, Report and
-// Logger are required.
+// Options are what an Agent needs. Jobs, Vars, Bucket, Limiter and Grace are
+// required.
 type Options struct {
-	Config *config.Config
+	Config *config.Config // at the start; nil means the defaults
 
-	// Jobs are the jobs to run, of those in Config.
+	// Jobs are the jobs to run at the start, of those in Config.
 	Jobs []*config.Job
 
 	// Vars returns what stands for the placeholders of a job's prefix. It may
@@ -36,18 +37,39 @@ type Options struct {
 	// for the region.
 	Bucket func(ctx context.Context, name string) (upload.Bucket, error)
 
+	// List is asked by Verify, and after the index was made anew; nil means
+	// that buckets cannot be listed.
+	List ListFunc
+
 	// Limiter paces the clients' bodies. The agent sets it by the timetable of
 	// agent.bandwidth.
 	Limiter *rate.Limiter
 
 	// Grace returns how long uploads may go on after Run or Sync was told to
-	// stop. It is asked when that has happened.
-	Grace func() time.Duration
+	// stop, given what agent.stop_grace says then. It is asked when that has
+	// happened.
+	Grace func(configured time.Duration) time.Duration
 
 	// Termination returns when this instance will be taken away, false while
 	// that is not known. Run asks about once a minute, and when there is a time
 	// no job waits for quiet any more. nil means that it never is.
 	Termination func(ctx context.Context) (at time.Time, set bool, err error)
+
+	// Sockets are the addresses at which Run may listen for a Client, as
+	// config.Sockets tells them; nil means that it does not.
+	Sockets []string
+
+	// About returns what the agent itself cannot tell of its status. nil means
+	// that there is nothing.
+	About func() Status
+
+	// Reload reads the configuration anew; Jobs are those to run. nil means
+	// that this cannot be done.
+	Reload func() (*config.Config, []*config.Job, error)
+
+	// Guards let jobs notice another agent below their prefix. nil means that
+	// they do not look.
+	Guards *Guards
 
 	// Report hears of the outcome of every attempt; nil means nobody.
 	Report func(plan.Event)
@@ -59,7 +81,13 @@ type Options struct {
 type Agent struct {
 	opt    Options
 	log    *slog.Logger
-	roster roster
+	roster *roster
+	home   *installation
+	orders chan order // to the manager of Run
+
+	pipe      atomic.Pointer[pipeline]      // of Run; nil while there is none
+	current   atomic.Pointer[config.Config] // as far as it counts without a restart
+	reloading sync.Mutex                    // one Reload at a time
 }
 
 // New returns an Agent. It starts nothing and touches nothing.
@@ -70,8 +98,18 @@ func New(opt Options) *Agent {
 	if opt.Report == nil {
 		opt.Report = func(plan.Event) {}
 	}
-	return &Agent{opt: opt, log: opt.Logger}
+	if opt.Config == nil {
+		c := config.Default()
+		opt.Config = &c
+	}
+	a := &Agent{opt: opt, log: opt.Logger, roster: newRoster(opt.Jobs), orders: make(chan order)}
+	a.home = &installation{dir: opt.Config.StateDir()}
+	a.current.Store(opt.Config)
+	return a
 }
+
+// config returns the configuration as it counts now.
+func (a *Agent) config() *config.Config { return a.current.Load() }
 
 // A pipeline is what all jobs share: the index, the queue over their lanes and
 // the workers that take from it.
@@ -85,80 +123,43 @@ type pipeline struct {
 func (a *Agent) newPipeline(ix index, opt plan.Options) *pipeline {
 	q := plan.NewQueue(opt)
 	return &pipeline{index: ix, queue: q, report: opt.Report, uploader: upload.New(q, upload.Options{
-		Workers: a.opt.Config.Agent.MaxUploads,
-		Memory:  int64(a.opt.Config.Agent.Memory),
-		Grace:   a.opt.Grace,
+		Workers: a.config().Agent.MaxUploads,
+		Memory:  int64(a.config().Agent.Memory),
+		Grace:   func() time.Duration { return a.opt.Grace(time.Duration(a.config().Agent.StopGrace)) },
 		Logger:  a.log,
 	})}
 }
 
-// Run scans, watches and uploads until ctx is done. Then no new upload is
-// begun, those under way get their grace, and the index is closed last. Run
-// fails only for what concerns every job, such as an index that is in use.
+// Run scans, watches and uploads, and answers a Client, until ctx is done. Then
+// no new upload is begun, those under way get their grace, and the index is
+// closed last. Run fails only for what concerns every job, such as an index
+// that is in use.
 func (a *Agent) Run(ctx context.Context) error {
 	ix, err := a.openIndex(ctx)
 	if err != nil {
 		return err
 	}
 	p := a.newPipeline(ix, plan.Options{Report: a.reporter()})
+	a.pipe.Store(p)
+	defer a.pipe.Store(nil)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.uploader.Run(gctx) })
 	g.Go(func() error { return a.throttle(gctx) })
 	g.Go(func() error { a.watchRelease(gctx); return nil })
-	for _, job := range a.opt.Jobs {
-		g.Go(func() error { return a.keep(gctx, p, job) })
-	}
-	return errors.Join(g.Wait(), ix.Close())
-}
-
-// keep runs one job until ctx is done, again and again where it cannot be
-// started: a source may be mounted later, the metadata service come back.
-func (a *Agent) keep(ctx context.Context, p *pipeline, job *config.Job) error {
-	wait := firstRetry
-	for {
-		begun := time.Now()
-		err := a.serve(ctx, p, job)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if errors.Is(err, errReplaced) {
-			a.log.WarnContext(ctx, "source is another directory now", "job", job.Name, "path", job.Source)
-			continue
-		}
-		if time.Since(begun) > lastRetry {
-			wait = firstRetry
-		}
-		a.roster.fail(job.Name, err)
-		a.log.ErrorContext(ctx, "job not running", "job", job.Name, "wait", wait, "err", err)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(wait):
-		}
-		wait = min(2*wait, lastRetry)
-	}
-}
-
-// serve runs one job until ctx is done or it fails.
-func (a *Agent) serve(ctx context.Context, p *pipeline, job *config.Job) (err error) {
-	l, err := a.open(ctx, p, job)
-	if err != nil {
-		return err
-	}
-	// What is in flight ends before the source is closed; the workers see to
-	// it that this does not take longer than the grace.
-	defer func() { err = errors.Join(err, l.close(context.WithoutCancel(ctx))) }()
-	a.roster.add(l)
-	defer a.roster.remove(l)
-	a.log.InfoContext(ctx, "job started", "job", job.Name, "path", job.Source, "bucket", job.Bucket, "prefix", l.prefix)
-	return l.watcher.Run(ctx)
+	g.Go(func() error { a.keepSnapshots(gctx, ix); return nil })
+	m := &manager{agent: a, pipe: p, running: map[string]*runner{}}
+	g.Go(func() error { return m.run(gctx) })
+	endControl := a.startControl(gctx)
+	err = g.Wait()
+	endControl()
+	return errors.Join(err, ix.Close())
 }
 
 // openAll opens every job. Errors are those of single jobs.
 func (a *Agent) openAll(ctx context.Context, p *pipeline) (lines []*line, errs []error) {
 	var mu sync.Mutex
 	var g errgroup.Group
-	for _, job := range a.opt.Jobs {
+	for _, job := range a.roster.all() {
 		g.Go(func() error {
 			l, err := a.open(ctx, p, job)
 			mu.Lock()
@@ -167,6 +168,7 @@ func (a *Agent) openAll(ctx context.Context, p *pipeline) (lines []*line, errs [
 				errs = append(errs, &JobError{job.Name, err})
 				return nil
 			}
+			a.roster.add(l)
 			lines = append(lines, l)
 			return nil
 		})

@@ -13,15 +13,14 @@ import (
 
 // An index is what jobs get their part of the index from.
 type index interface {
-	// attach fills in what a lane needs of the index. The function it returns
-	// says, durably, that a whole scan has confirmed the entries.
-	attach(ctx context.Context, key state.RootKey, opt *plan.LaneOptions) (verified func(context.Context) error, err error)
+	// attach fills in what a lane needs of the index.
+	attach(ctx context.Context, key state.RootKey, opt *plan.LaneOptions) error
 	Close() error
 }
 
 // openIndex opens the index for changes, which only one process can do.
 func (a *Agent) openIndex(ctx context.Context) (index, error) {
-	db, err := state.Open(ctx, a.opt.Config.StateDir(), state.Options{Logger: a.log})
+	db, err := state.Open(ctx, a.config().StateDir(), state.Options{Logger: a.log, OnRebuild: a.roster.doubt})
 	if err != nil {
 		return nil, fmt.Errorf("index: %w", err)
 	}
@@ -34,26 +33,23 @@ func (a *Agent) openIndex(ctx context.Context) (index, error) {
 // A writable is the index of the process that owns it.
 type writable struct{ *state.DB }
 
-func (w writable) attach(ctx context.Context, key state.RootKey, opt *plan.LaneOptions) (func(context.Context) error, error) {
+func (w writable) attach(ctx context.Context, key state.RootKey, opt *plan.LaneOptions) error {
 	root, err := w.Root(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
+		return fmt.Errorf("index: %w", err)
 	}
 	if opt.Root, _, err = root.Identity(ctx); err != nil {
-		return nil, fmt.Errorf("index: %w", err)
+		return fmt.Errorf("index: %w", err)
 	}
 	verified, err := root.Verified(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
+		return fmt.Errorf("index: %w", err)
 	}
 	opt.Target.Index = record{root}
 	opt.Index, opt.Count, opt.SetRoot = root, root.Count, root.SetIdentity
 	opt.Digests, opt.SetDigest = root.Digests, root.SetDigest
 	opt.Frozen = !verified
-	if verified {
-		return func(context.Context) error { return nil }, nil
-	}
-	return func(ctx context.Context) error { return root.SetVerified(ctx, true) }, nil
+	return nil
 }
 
 // A record is a root of the index as the workers use it.
@@ -62,9 +58,24 @@ type record struct{ *state.Root }
 // Uploads implements upload.Index.
 func (r record) Uploads() upload.Uploads { return r.Root.Uploads() }
 
+// A noting is an index that tells of each object that it has recorded.
+type noting struct {
+	upload.Index
+	note func(key string)
+}
+
+// Record implements upload.Index.
+func (n noting) Record(ctx context.Context, path string, e state.Entry) error {
+	err := n.Index.Record(ctx, path, e)
+	if err == nil {
+		n.note(e.Key)
+	}
+	return err
+}
+
 // readIndex opens the index for a look, whoever owns it.
 func (a *Agent) readIndex(ctx context.Context) (index, error) {
-	r, err := state.OpenReader(ctx, a.opt.Config.StateDir())
+	r, err := state.OpenReader(ctx, a.config().StateDir())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nothing{}, nil
 	}
@@ -77,25 +88,25 @@ func (a *Agent) readIndex(ctx context.Context) (index, error) {
 // A readable is the index of another process, or of none.
 type readable struct{ *state.Reader }
 
-func (r readable) attach(ctx context.Context, key state.RootKey, opt *plan.LaneOptions) (func(context.Context) error, error) {
+func (r readable) attach(ctx context.Context, key state.RootKey, opt *plan.LaneOptions) error {
 	view, err := r.Root(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
+		return fmt.Errorf("index: %w", err)
 	}
 	if view == nil {
 		return nothing{}.attach(ctx, key, opt)
 	}
 	opt.Index, opt.Count, opt.Digests = view, view.Count, view.Digests
 	opt.Root, _, err = view.Identity(ctx)
-	return func(context.Context) error { return nil }, err
+	return err
 }
 
 // Nothing is the index before the first run.
 type nothing struct{}
 
-func (nothing) attach(_ context.Context, _ state.RootKey, opt *plan.LaneOptions) (func(context.Context) error, error) {
+func (nothing) attach(_ context.Context, _ state.RootKey, opt *plan.LaneOptions) error {
 	opt.Index = nothing{}
-	return func(context.Context) error { return nil }, nil
+	return nil
 }
 
 // Lookup implements plan.Index, as do Files and Dirs.

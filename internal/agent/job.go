@@ -18,10 +18,15 @@ type line struct {
 	job     *config.Job
 	prefix  string // of the keys; what depends on the file is not expanded
 	tree    *upload.Tree
+	target  *upload.Target
+	root    *state.Root // nil where the index is only looked at
+	filter  *plan.Filter
 	lane    *plan.Lane
 	sink    *sink
+	guard   *guard
 	options watch.Options
 	watcher *watch.Watcher
+	proof   proof
 }
 
 // open prepares one job: its source, its bucket, its part of the index, its
@@ -51,18 +56,33 @@ func (a *Agent) open(ctx context.Context, p *pipeline, job *config.Job) (*line, 
 	opt.Target = &upload.Target{Name: job.Name, Tree: tree, Bucket: b, Object: properties(job)}
 	opt.Tree = tree
 	key := state.RootKey{Source: job.Source, Bucket: job.Bucket, Prefix: prefix}
-	verified, err := p.index.attach(ctx, key, &opt)
-	if err != nil {
+	if err := p.index.attach(ctx, key, &opt); err != nil {
 		return nil, errors.Join(err, tree.Close())
 	}
-	l := &line{job: job, prefix: prefix, tree: tree, options: a.watchOptions(job, filter)}
+	l := &line{job: job, prefix: prefix, tree: tree, filter: filter, options: a.watchOptions(job, filter), guard: a.newGuard(job, prefix)}
+	l.root, _ = opt.Index.(*state.Root)
+	if ix := opt.Target.Index; ix != nil {
+		opt.Target.Index = noting{ix, func(key string) {
+			a.roster.verified(job.Name, key)
+			l.guard.touch()
+		}}
+	}
 	opt.Rescan = func() { l.watcher.Rescan() }
 	opt.List = func(_ context.Context, dir string) (plan.Listing, error) {
 		li, err := watch.List(job.Source, dir, l.options)
 		return listing(li), err
 	}
+	if l.guard != nil {
+		opt.Rival = l.guard.forbids
+		l.guard.changed = func() { l.lane.Reconsider() }
+	}
+	l.target = opt.Target
 	l.lane = p.queue.Lane(opt)
-	l.sink = &sink{lane: l.lane, opened: opened, verified: verified, job: job.Name, report: p.report, log: a.log}
+	l.sink = &sink{lane: l.lane, opened: opened, job: job.Name, report: p.report, log: a.log}
+	l.sink.scanned = func(ctx context.Context) error {
+		a.roster.scanned(l)
+		return l.confirm(ctx)
+	}
 	l.watcher = watch.New(job.Source, l.sink, l.options)
 	return l, nil
 }
@@ -93,10 +113,10 @@ func jobFilter(job *config.Job) (*plan.Filter, error) {
 func (a *Agent) watchOptions(job *config.Job, filter *plan.Filter) watch.Options {
 	return watch.Options{
 		Exclude:        filter.ExcludesDir,
-		Rescan:         time.Duration(a.opt.Config.Agent.Rescan),
+		Rescan:         time.Duration(a.config().Agent.Rescan),
 		Poll:           job.Watch == "poll",
 		FollowSymlinks: job.Symlinks == "follow",
-		PrivateDir:     a.opt.Config.StateDir(),
+		PrivateDir:     a.config().StateDir(),
 		Logger:         a.log.With("job", job.Name),
 	}
 }

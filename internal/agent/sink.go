@@ -20,12 +20,12 @@ var errUnread = errors.New("directory could not be read: nothing is known of the
 
 // A sink hands what the watcher finds to the job's lane.
 type sink struct {
-	lane     *plan.Lane
-	opened   state.Identity // of the source
-	verified func(context.Context) error
-	job      string
-	report   func(plan.Event)
-	log      *slog.Logger
+	lane    *plan.Lane
+	opened  state.Identity                  // of the source
+	scanned func(ctx context.Context) error // hears of whole scans
+	job     string
+	report  func(plan.Event)
+	log     *slog.Logger
 }
 
 // Hint implements watch.Sink.
@@ -69,8 +69,7 @@ func (s *sink) Scanned(ctx context.Context, sc watch.Scan) error {
 	case sc.Err == nil && root != s.opened:
 		return errReplaced
 	case sc.Complete:
-		s.lane.Freeze(false)
-		return s.verified(ctx)
+		return s.scanned(ctx)
 	}
 	return nil
 }
@@ -81,11 +80,11 @@ func (s *sink) tell(ctx context.Context, sc watch.Scan) {
 		s.report(plan.Event{Job: s.job, Err: fmt.Errorf("read source: %w", sc.Err), Final: true})
 		return
 	}
-	for _, dir := range sc.Unread {
-		s.report(plan.Event{Job: s.job, Path: dir, Err: errUnread, Final: true})
+	for i, dir := range sc.Unread {
+		s.report(plan.Event{Job: s.job, Path: dir, Err: fmt.Errorf("%w: %w", errUnread, sc.Reasons[i]), Final: true})
 	}
 	if sc.Why != nil {
-		s.log.WarnContext(ctx, "directories not read", "job", s.job, "dirs", len(sc.Unread), "err", sc.Why)
+		s.log.WarnContext(ctx, "directories not read", "job", s.job, "dirs", sc.Failed, "err", sc.Why)
 	}
 	s.log.InfoContext(ctx, "scanned", "job", s.job, "files", sc.Files, "dirs", sc.Dirs, "took", sc.Took)
 }

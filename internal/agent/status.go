@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/osssync/osssync/internal/config"
@@ -68,19 +69,35 @@ type WatchStatus struct {
 // Jobs returns what each job is doing, also while Run has not begun or has
 // ended. It may be called at any time and asks nothing of the network.
 func (a *Agent) Jobs(ctx context.Context) []JobStatus {
-	jobs := make([]JobStatus, len(a.opt.Jobs))
-	for i, job := range a.opt.Jobs {
-		jobs[i] = a.jobStatus(ctx, job)
+	return a.jobsStatus(ctx, a.roster.all())
+}
+
+// Status is Jobs with all else that is known of the agent.
+func (a *Agent) Status(ctx context.Context) Status { return a.status(ctx, a.roster.all()) }
+
+func (a *Agent) status(ctx context.Context, jobs []*config.Job) Status {
+	var st Status
+	if a.opt.About != nil {
+		st = a.opt.About()
 	}
-	return jobs
+	st.Jobs = a.jobsStatus(ctx, jobs)
+	return st
+}
+
+func (a *Agent) jobsStatus(ctx context.Context, jobs []*config.Job) []JobStatus {
+	all := make([]JobStatus, len(jobs))
+	for i, job := range jobs {
+		all[i] = a.jobStatus(ctx, job)
+	}
+	return all
 }
 
 func (a *Agent) jobStatus(ctx context.Context, job *config.Job) JobStatus {
-	s := JobStatus{Name: job.Name, State: plan.Scanning, Reason: "the job is being started", Failed: []FailureStatus{}}
+	s := JobStatus{Name: job.Name, State: plan.Scanning, Reason: notRunning(nil), Failed: []FailureStatus{}}
 	l, fault := a.roster.find(job.Name)
 	if l == nil {
 		if fault != nil {
-			s.State, s.Reason = plan.Failing, "the job does not run: "+fault.Error()
+			s.State, s.Reason = plan.Failing, notRunning(fault)
 		}
 		return s
 	}
@@ -92,6 +109,9 @@ func (a *Agent) jobStatus(ctx context.Context, job *config.Job) JobStatus {
 		return s
 	}
 	s.Running, s.State, s.Reason = true, lane.State, lane.Reason
+	if rival := l.guard.troubles(); rival != nil && lane.Hold.Doubt != plan.Shared {
+		s.Reason = strings.TrimPrefix(s.Reason+"; "+rival.Error(), "; ")
+	}
 	s.Indexed, s.IndexedBytes = lane.Indexed, lane.IndexedBytes
 	s.Pending, s.PendingBytes = lane.Pending, lane.PendingBytes
 	s.OldestPendingSeconds, s.InFlight = lane.OldestPending.Seconds(), lane.InFlight

@@ -65,16 +65,18 @@ func (a *Agent) pass(ctx context.Context, p *pipeline, work func(context.Context
 	g, gctx := errgroup.WithContext(ctx)
 	worked, end := context.WithCancel(gctx)
 	g.Go(func() error { return a.throttle(worked) })
+	g.Go(func() error { a.tidyAll(gctx, p, lines); return nil })
 	g.Go(func() error {
 		defer end()
 		return work(gctx)
 	})
 	g.Go(func() error {
 		defer p.queue.Drain()
-		return scanAll(gctx, lines)
+		return a.scanAll(gctx, lines)
 	})
 	errs = append(errs, g.Wait())
 	for _, l := range lines {
+		a.roster.remove(l)
 		st, err := l.lane.Status(context.WithoutCancel(ctx))
 		errs = append(errs, err, l.close(context.WithoutCancel(ctx)))
 		unchanged += st.Unchanged
@@ -84,13 +86,16 @@ func (a *Agent) pass(ctx context.Context, p *pipeline, work func(context.Context
 
 // scanAll scans all jobs at once, so that one whose bucket does not answer
 // holds up no other. What ends one of them early ends no other either.
-func scanAll(ctx context.Context, lines []*line) error {
+func (a *Agent) scanAll(ctx context.Context, lines []*line) error {
 	var mu sync.Mutex
 	var errs []error
 	var g errgroup.Group
 	for _, l := range lines {
 		g.Go(func() error {
-			err := watch.ScanOnce(ctx, l.job.Source, l.sink, l.options)
+			err := a.prove(ctx, l)
+			if err == nil {
+				err = watch.ScanOnce(ctx, l.job.Source, l.sink, l.options)
+			}
 			if err != nil && ctx.Err() == nil {
 				mu.Lock()
 				defer mu.Unlock()

@@ -23,7 +23,7 @@ func (a *Agent) throttle(ctx context.Context) error {
 
 func (a *Agent) setRate(now time.Time) {
 	limit := rate.Inf
-	if n := a.opt.Config.Agent.Bandwidth.Limit(now); n > 0 {
+	if n := a.config().Agent.Bandwidth.Limit(now); n > 0 {
 		limit = rate.Limit(n)
 	}
 	if a.opt.Limiter.Limit() != limit {

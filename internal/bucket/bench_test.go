@@ -80,7 +80,7 @@ func BenchmarkSession(b *testing.B) {
 		mu.Lock()
 		snap := *r.snap
 		mu.Unlock()
-		if _, err := bk.conn(&snap); err != nil {
+		if _, err := bk.sessionOf(&snap); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 // An endpoint is where requests go, checked.
 type endpoint struct {
 	url       string // scheme://host[:port]
+	scheme    string
+	host      string // with its port
 	region    string
 	pathStyle bool
 	loopback  bool // this machine
@@ -81,7 +83,7 @@ func (ep *endpoint) parse(raw string, allowHTTP bool) error {
 	if m := publicHost.FindStringSubmatch(host); m != nil && m[1] != ep.region && m[1] != "accelerate" && m[1] != "accelerate-overseas" {
 		return fmt.Errorf("is in region %s, and the region is set to %s", m[1], ep.region)
 	}
-	ep.url = u.Scheme + "://" + u.Host
+	ep.url, ep.scheme, ep.host = u.Scheme+"://"+u.Host, u.Scheme, u.Host
 	return nil
 }
 

@@ -209,7 +209,11 @@ const bodyChunk = 64 << 10
 // expected to move.
 func (b *body) Read(p []byte) (int, error) {
 	b.watchdog.timer.Stop()
-	n, err := b.pace(min(len(p), b.left, bodyChunk))
+	n := min(len(p), b.left, bodyChunk)
+	var err error
+	if b.limiter != nil {
+		n, err = pace(b.ctx, b.limiter, n)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -230,21 +234,18 @@ func (b *body) Read(p []byte) (int, error) {
 
 // pace waits until n bytes may be sent, or fewer, where the limit allows no
 // more at once. The limit may be changed meanwhile.
-func (b *body) pace(n int) (int, error) {
-	if b.limiter == nil {
-		return n, nil
-	}
-	for b.limiter.Limit() != rate.Inf {
-		burst := b.limiter.Burst()
+func pace(ctx context.Context, limiter *rate.Limiter, n int) (int, error) {
+	for limiter.Limit() != rate.Inf {
+		burst := limiter.Burst()
 		if burst > 0 {
 			n = min(n, burst)
-			if err := b.limiter.WaitN(b.ctx, n); err == nil || b.ctx.Err() != nil {
+			if err := limiter.WaitN(ctx, n); err == nil || ctx.Err() != nil {
 				return n, err
 			}
 		}
 		select { // the burst has just been lowered, or nothing may be sent at all
-		case <-b.ctx.Done():
-			return 0, b.ctx.Err()
+		case <-ctx.Done():
+			return 0, ctx.Err()
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

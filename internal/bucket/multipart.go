@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/osssync/osssync/internal/upload"
 )
@@ -155,4 +157,73 @@ func (b *Bucket) Abort(ctx context.Context, key, uploadID string) error {
 		return nil
 	}
 	return err
+}
+
+// Pending lists the unfinished multipart uploads of keys that begin with
+// prefix, in the order of their keys, page by page, up to a number of them.
+func (b *Bucket) Pending(ctx context.Context, prefix string, most int) ([]upload.Pending, error) {
+	var list []upload.Pending
+	for key, id := "", ""; ; {
+		c := &call{op: "list uploads", method: http.MethodGet, params: map[string]any{
+			"uploads": nil, "encoding-type": "url", "max-uploads": strconv.Itoa(min(most-len(list), pageSize)),
+		}}
+		for name, value := range map[string]string{"prefix": prefix, "key-marker": key, "upload-id-marker": id} {
+			if value != "" {
+				c.params[name] = value
+			}
+		}
+		r, err := b.do(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		page, err := c.pending(r)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, page.uploads...)
+		if !page.more || len(list) >= most {
+			return list, nil
+		}
+		if page.key < key || page.key == key && page.id <= id {
+			return nil, c.broken(r, "a list that does not go on")
+		}
+		key, id = page.key, page.id
+	}
+}
+
+// A pendingPage is one answer of a list of uploads, and where the next begins.
+type pendingPage struct {
+	uploads []upload.Pending
+	more    bool
+	key, id string
+}
+
+func (c *call) pending(r *reply) (*pendingPage, error) {
+	var result struct {
+		XMLName            xml.Name `xml:"ListMultipartUploadsResult"`
+		IsTruncated        bool
+		NextKeyMarker      string
+		NextUploadIDMarker string `xml:"NextUploadIdMarker"`
+		Upload             []struct {
+			Key       string
+			UploadID  string `xml:"UploadId"`
+			Initiated time.Time
+		}
+	}
+	if err := c.decode(r, &result); err != nil {
+		return nil, err
+	}
+	next, err := url.QueryUnescape(result.NextKeyMarker)
+	if err != nil {
+		return nil, c.broken(r, "an answer that cannot be read")
+	}
+	page := &pendingPage{more: result.IsTruncated, key: next, id: result.NextUploadIDMarker}
+	for _, u := range result.Upload {
+		key, err := url.QueryUnescape(u.Key)
+		if err != nil || u.UploadID == "" {
+			return nil, c.broken(r, "an answer that cannot be read")
+		}
+		page.uploads = append(page.uploads, upload.Pending{Key: key, ID: u.UploadID, Began: u.Initiated})
+	}
+	return page, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -51,6 +52,9 @@ func (b *Bucket) do(ctx context.Context, c *call) (*reply, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
+	if resp.Body == http.NoBody {
+		return &reply{header: resp.Headers}, nil
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, longestReply+1))
 	if err == nil && len(body) > longestReply {
 		err = errors.New("answer is too long")
@@ -110,27 +114,16 @@ func (b *Bucket) open(ctx context.Context, c *call) (*oss.Response, error) {
 // once sends a request once, signed with one snapshot. With a failure it
 // returns the answer as well if there was one, its body closed.
 func (b *Bucket) once(ctx context.Context, c *call, snap *creds.Snapshot, offset time.Duration) (*oss.Response, error) {
-	conn, err := b.conn(snap)
+	session, err := b.sessionOf(snap)
 	if err != nil {
 		return nil, c.failed(nil, err)
 	}
-	header := c.header
-	if offset != 0 {
-		header = make(map[string]string, len(c.header)+1)
-		for k, v := range c.header {
-			header[k] = v
-		}
-		header["x-oss-date"] = time.Now().Add(offset).UTC().Format("20060102T150405Z")
+	var resp *oss.Response
+	if c.isQuick() {
+		resp, err = b.quick(ctx, c, session, offset)
+	} else {
+		resp, err = b.bySDK(ctx, c, session.conn, offset)
 	}
-	var body io.Reader
-	if c.body != nil {
-		body = &content{data: c.body}
-	}
-	name := b.opt.Name
-	if c.service {
-		name = ""
-	}
-	resp, err := conn.DoWithContext(ctx, c.method, name, c.key, c.params, header, body, 0, nil)
 	if resp != nil {
 		if t, dateErr := http.ParseTime(resp.Headers.Get("Date")); dateErr == nil {
 			b.opt.Credentials.ObserveDate(t)
@@ -153,6 +146,25 @@ func (b *Bucket) once(ctx context.Context, c *call, snap *creds.Snapshot, offset
 		return nil, c.cancelled(ctx)
 	}
 	return resp, c.explain(resp, err, snap)
+}
+
+// bySDK sends a request by the SDK.
+func (b *Bucket) bySDK(ctx context.Context, c *call, conn *oss.Conn, offset time.Duration) (*oss.Response, error) {
+	header := c.header
+	if offset != 0 {
+		header = make(map[string]string, len(c.header)+1)
+		maps.Copy(header, c.header)
+		header["x-oss-date"] = time.Now().Add(offset).UTC().Format(signTime)
+	}
+	var body io.Reader
+	if c.body != nil {
+		body = &content{data: c.body}
+	}
+	name := b.opt.Name
+	if c.service {
+		name = ""
+	}
+	return conn.DoWithContext(ctx, c.method, name, c.key, c.params, header, body, 0, nil)
 }
 
 // serverOffset tells how far this machine's clock is from the server's.

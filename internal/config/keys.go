@@ -111,7 +111,7 @@ var jobKeys = []key{
 	{name: "trash_prefix", field: func(_ *Config, j *Job) any { return &j.TrashPrefix }, def: ".trash/", required: true,
 		why: `goes before the key of what deletes = "trash" moves`, check: ofString(checkTrashPrefix)},
 	{name: "max_deletes", field: func(_ *Config, j *Job) any { return &j.MaxDeletes }, def: "1000",
-		why: `or "10%": more within an hour are held back, all of them`},
+		why: `or "10%": more within an hour are held back, all of them, until osssync approve`},
 	{name: "renames", field: func(_ *Config, j *Job) any { return &j.Renames }, def: true,
 		why: "server-side copy of a renamed file instead of a new upload; needs oss:GetObject"},
 	{name: "after_upload", field: func(_ *Config, j *Job) any { return &j.AfterUpload }, def: "keep", required: true,

@@ -104,6 +104,10 @@ func (g grants) job(j Job, bucket string, head bool) {
 	if j.Renames || j.Deletes == "trash" || head {
 		g.add(own, "oss:GetObject")
 	}
+	if j.Deletes == "mirror" && !j.Renames && !head && Shareable(j.Prefix) {
+		// Who else writes here, before anything is deleted.
+		g.add("acs:oss:*:*:"+bucket+"/"+pattern(LeaseKey(j.Prefix)), "oss:GetObject")
+	}
 	if len(j.Tags) > 0 {
 		g.add(own, "oss:PutObjectTagging")
 		if j.Renames {

@@ -19,6 +19,7 @@ func TestPolicy(t *testing.T) {
 		put    = "oss:AbortMultipartUpload oss:ListParts oss:PutObject"
 		putGet = "oss:AbortMultipartUpload oss:GetObject oss:ListParts oss:PutObject"
 		logs   = "acs:oss:*:*:bkt/logs/*"
+		lease  = "oss:GetObject > acs:oss:*:*:bkt/logs/.osssync/lease"
 		kms    = "kms:Decrypt kms:GenerateDataKey"
 	)
 	tests := []struct {
@@ -36,7 +37,14 @@ func TestPolicy(t *testing.T) {
 		{"renames", []Job{job(func(j *Job) { j.Renames = true })}, nil, []string{putGet + " > " + logs}},
 		{"lost answers", []Job{job(func(*Job) {})}, []Need{NeedHead}, []string{putGet + " > " + logs}},
 		{"mirror", []Job{job(func(j *Job) { j.Deletes = "mirror" })}, nil,
-			[]string{"oss:AbortMultipartUpload oss:DeleteObject oss:ListParts oss:PutObject > " + logs}},
+			[]string{"oss:AbortMultipartUpload oss:DeleteObject oss:ListParts oss:PutObject > " + logs, lease}},
+		{"mirror of many hosts", []Job{job(func(j *Job) { j.Deletes, j.Prefix = "mirror", "logs/{hostname}/{date:2006}/" })}, nil,
+			[]string{"oss:AbortMultipartUpload oss:DeleteObject oss:ListParts oss:PutObject > acs:oss:*:*:bkt/logs/*/*/*",
+				"oss:GetObject > acs:oss:*:*:bkt/logs/*/.osssync/lease"}},
+		{"mirror of this instance alone", []Job{job(func(j *Job) { j.Deletes, j.Prefix = "mirror", "logs/{instance_id}/" })}, nil,
+			[]string{"oss:AbortMultipartUpload oss:DeleteObject oss:ListParts oss:PutObject > acs:oss:*:*:bkt/logs/*/*"}},
+		{"mirror and renames", []Job{job(func(j *Job) { j.Deletes, j.Renames = "mirror", true })}, nil,
+			[]string{"oss:AbortMultipartUpload oss:DeleteObject oss:GetObject oss:ListParts oss:PutObject > " + logs}},
 		{"trash", []Job{job(func(j *Job) { j.Deletes = "trash" })}, nil, []string{
 			putGet + " > acs:oss:*:*:bkt/.trash/logs/*",
 			"oss:AbortMultipartUpload oss:DeleteObject oss:GetObject oss:ListParts oss:PutObject > " + logs,
@@ -56,7 +64,7 @@ func TestPolicy(t *testing.T) {
 		{"two unlike", []Job{job(func(*Job) {}), job(func(j *Job) { j.Prefix, j.Renames = "data/", true })}, nil,
 			[]string{putGet + " > acs:oss:*:*:bkt/data/*", put + " > " + logs}},
 		{"two into one", []Job{job(func(*Job) {}), job(func(j *Job) { j.Deletes = "mirror" })}, nil,
-			[]string{"oss:AbortMultipartUpload oss:DeleteObject oss:ListParts oss:PutObject > " + logs}},
+			[]string{"oss:AbortMultipartUpload oss:DeleteObject oss:ListParts oss:PutObject > " + logs, lease}},
 		{"ls", []Job{job(func(j *Job) { j.Prefix = "logs/app/{job}/" })}, []Need{NeedList}, []string{
 			put + " > acs:oss:*:*:bkt/logs/app/*/*",
 			"oss:ListObjects > acs:oss:*:*:bkt if oss:Prefix=logs/app/*",

@@ -45,6 +45,7 @@ const (
 	RootOther        // another directory is at the source's path
 	RootEmpty        // the source holds nothing any more
 	DirUnread        // a directory in the source could not be read
+	Shared           // another agent writes to the same place
 	TooMany          // more deletions than max_deletes
 )
 
@@ -69,7 +70,8 @@ type facts struct {
 	empty      bool  // the source holds nothing that is taken
 	unread     int   // directories that the last scan could not read
 	unreadOne  string
-	unfinished bool // the scan was broken off
+	unfinished bool   // the scan was broken off
+	rival      string // what LaneOptions.Rival says
 	limit      Limit
 	unlimited  bool  // nothing in the bucket is deleted, so no brake is needed
 	asked      int64 // deletions asked for, less the approved ones
@@ -98,6 +100,9 @@ func guard(f facts) (Doubt, string) {
 	}
 	if f.unlimited {
 		return NoDoubt, ""
+	}
+	if f.rival != "" {
+		return Shared, f.rival
 	}
 	if why := f.limit.Brake(f.asked, f.recent, f.indexed); why != "" {
 		return TooMany, why

@@ -46,6 +46,7 @@ func (q *Queue) Done(job *upload.Job, res upload.Result) {
 		events = l.failed(it, job, res.Err, now)
 	}
 	l.signal()
+	l.lookedAt()
 	if q.draining && q.idle() {
 		q.pass()
 	}

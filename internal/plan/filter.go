@@ -7,9 +7,12 @@ import (
 	"strings"
 )
 
-// ownFiles is the rule that comes before all others: the files that osssync
-// itself makes in a source are never sent.
-const ownFiles = "- .osssync-*"
+// These rules come before all others. The files that osssync itself makes in a
+// source are never sent, nor is one whose object would be mistaken for a lease.
+const (
+	ownFiles = "- .osssync-*"
+	ownLease = "- /.osssync/lease"
+)
 
 // A Filter says which files are taken. It is a list of rules, each "+ PATTERN"
 // to take or "- PATTERN" to leave out; the first rule whose pattern matches the
@@ -69,11 +72,15 @@ func ParseFilter(rules []string) (*Filter, error) {
 
 // builtin returns the rules that come first whatever the configuration says.
 func builtin() []rule {
-	r, err := parseRule(ownFiles)
-	if err != nil {
-		panic(err) // a constant that a test holds
+	var rules []rule
+	for _, text := range []string{ownFiles, ownLease} {
+		r, err := parseRule(text)
+		if err != nil {
+			panic(err) // a constant that a test holds
+		}
+		rules = append(rules, r)
 	}
-	return []rule{r}
+	return rules
 }
 
 // WithSizes returns a copy of f that also leaves out files of less than minimum
@@ -111,6 +118,9 @@ func (f *Filter) sized(size int64, rule string) (bool, string) {
 	}
 	return true, rule
 }
+
+// bySize says whether a file's size decides too.
+func (f *Filter) bySize() bool { return f.min > 0 || f.max > 0 }
 
 // ExcludesDir says that nothing at or below the directory can be taken, so that
 // it need be neither watched nor entered. A directory that a rule leaves out is

@@ -166,6 +166,11 @@ func TestFilterRules(t *testing.T) {
 			t.Errorf("%q on %q = %v, %q, want %v, %q", tt.rules, tt.path, taken, rule, tt.taken, tt.rule)
 		}
 	}
+	for path, want := range map[string]bool{".osssync/lease": false, ".osssync/lease2": true, "a/.osssync/lease": true} {
+		if taken, rule := mustFilter(t, "+ **").Match(path, false); taken != want || !taken && rule != ownLease {
+			t.Errorf("Match(%q) = %v, %q", path, taken, rule)
+		}
+	}
 	var zero Filter
 	if taken, rule := zero.Match(".osssync-1", false); taken || rule != ownFiles {
 		t.Errorf("the zero filter takes osssync's own files: %v, %q", taken, rule)
@@ -327,7 +332,7 @@ func FuzzFilter(f *testing.F) {
 			return
 		}
 		taken, rule := filter.Match(path, false)
-		if rule != "" && rule != first && rule != second && rule != ownFiles {
+		if rule != "" && rule != first && rule != second && rule != ownFiles && rule != ownLease {
 			t.Errorf("decided by %q", rule)
 		}
 		for dir, _ := split(path); dir != ""; dir, _ = split(dir) {

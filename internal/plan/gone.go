@@ -12,6 +12,11 @@ const (
 	// asked about those that have, and gatherMost after the first of them.
 	gatherQuiet = 2 * time.Second
 	gatherMost  = 30 * time.Second
+
+	// gatherBusy bounds how long the guards are not asked while files wait for
+	// a look that the vanished ones may have been renamed to, as those of a
+	// directory that takes long to copy.
+	gatherBusy = 10 * time.Minute
 )
 
 // gone is a lane's memory of vanished files, and of the directory they vanished
@@ -44,6 +49,7 @@ type gone struct {
 	allow      int64 // deletions
 	allowUntil time.Duration
 	allowEmpty bool
+	rivalUntil time.Duration // until then LaneOptions.Rival is not asked
 }
 
 // park keeps a path that is to be deleted or forgotten until the guards agree.
@@ -133,7 +139,27 @@ func (l *Lane) judgeAt() (time.Duration, bool) {
 	case l.scan.running():
 		return 0, false // it knows best what else vanished; Scanned asks
 	}
-	return min(g.last+gatherQuiet, g.since+gatherMost), true
+	at := min(g.last+gatherQuiet, g.since+gatherMost)
+	if l.behind() {
+		at = max(at, g.since+gatherBusy)
+	}
+	return at, true
+}
+
+// behind says whether there are files that wait for a look: each of them may be
+// what a vanished one was renamed to.
+func (l *Lane) behind() bool {
+	return l.opt.Renames && (l.backlog.peek() || len(l.due) > 0 && l.due[0].stage == waiting && l.due[0].due <= l.q.now())
+}
+
+// lookedAt is called when a file less waits for a look.
+func (l *Lane) lookedAt() {
+	if l.gone.count == 0 || l.behind() {
+		return
+	}
+	if at, ok := l.judgeAt(); ok {
+		l.q.nudge(at)
+	}
 }
 
 // judgeDue says whether the guards are to be asked now.

@@ -63,6 +63,8 @@ func TestGuard(t *testing.T) {
 		{"empty", func(f *facts) { f.empty = true }, RootEmpty},
 		{"a directory not read", func(f *facts) { f.unread = 1 }, DirUnread},
 		{"scan broken off", func(f *facts) { f.unfinished = true }, DirUnread},
+		{"another agent", func(f *facts) { f.rival = "x" }, Shared},
+		{"another agent, none deleted", func(f *facts) { f.rival = "x"; f.unlimited = true }, NoDoubt},
 		{"too many", func(f *facts) { f.asked++ }, TooMany},
 		{"too many, but none deleted", func(f *facts) { f.asked++; f.unlimited = true }, NoDoubt},
 		{"empty, none deleted", func(f *facts) { f.empty = true; f.unlimited = true }, RootEmpty},

@@ -66,9 +66,10 @@ type item struct {
 	stuck int // of ErrBusy and ErrChanged in a row
 	size  int64
 
-	entry *state.Entry // parked: what the index holds
-	from  *item        // busy with a copy: the item of the old path
-	to    *item        // parked: the item that is being made a copy of it
+	seen  *state.Version // backlog: what a listing saw of a file that the index does not know
+	entry *state.Entry   // parked: what the index holds
+	from  *item          // busy with a copy: the item of the old path
+	to    *item          // parked: the item that is being made a copy of it
 }
 
 // A heap is a binary min-heap of items by due time.

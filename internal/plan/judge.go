@@ -50,8 +50,37 @@ func (l *Lane) evidence(ctx context.Context) (facts, error) {
 	}
 	if l.destroys() {
 		f.indexed, _, err = l.indexed(ctx)
+		f.rival = l.rival(ctx)
 	}
 	return f, err
+}
+
+// rival asks about other agents where there is something to delete.
+func (l *Lane) rival(ctx context.Context) string {
+	q := l.q
+	q.mu.Lock()
+	ask := l.deletions()+l.gone.lost > 0
+	q.mu.Unlock()
+	if !ask {
+		return ""
+	}
+	return l.askRival(ctx)
+}
+
+// contested says whether another agent may hold the object at a renamed file's
+// old path for its own. Such an object goes without the guards, for they count
+// what is lost.
+func (l *Lane) contested(ctx context.Context) bool { return l.destroys() && l.askRival(ctx) != "" }
+
+func (l *Lane) askRival(ctx context.Context) string {
+	q := l.q
+	q.mu.Lock()
+	approved := q.now() < l.gone.rivalUntil
+	q.mu.Unlock()
+	if l.opt.Rival == nil || q.opt.DryRun || approved {
+		return ""
+	}
+	return l.opt.Rival(ctx)
 }
 
 // pronounce asks the guards and does what they say. It returns true when a scan
@@ -189,8 +218,9 @@ func (l *Lane) releaseAll(now time.Duration) {
 }
 
 // Approve lets go on what the guards hold, for the reasons that are known now:
-// another directory is taken for the source, an emptied one is believed, and as
-// many deletions as wait are not counted. It returns ErrNothingHeld where
+// another directory is taken for the source, an emptied one is believed, as
+// many deletions as wait are not counted, and another agent counts for nothing
+// for an hour. It returns ErrNothingHeld where
 // nothing is held, and an error where the source is not there, where its path
 // leads elsewhere since Tree was opened (the lane has to be made anew first), or
 // where the index is frozen: no approval can mend these.
@@ -214,6 +244,9 @@ func (l *Lane) Approve(ctx context.Context) error {
 	case idErr != nil:
 		q.mu.Unlock()
 		return idErr
+	}
+	if h.Doubt == Shared {
+		g.rivalUntil = q.now() + allowance
 	}
 	other := id != g.root
 	g.root, g.rootErr, g.unread, g.allowEmpty = id, nil, 0, true
@@ -240,6 +273,28 @@ func (l *Lane) setRoot(ctx context.Context, id state.Identity) error {
 	}
 	return l.opt.SetRoot(ctx, id)
 }
+
+// Reconsider has the guards asked again about what they hold.
+func (l *Lane) Reconsider() {
+	q := l.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l.gone.asked = false
+	if at, ok := l.judgeAt(); ok {
+		q.nudge(at)
+	}
+}
+
+// frozen says whether all deletions are held, those too that were agreed to.
+func (l *Lane) frozen() bool {
+	l.q.mu.Lock()
+	defer l.q.mu.Unlock()
+	return l.gone.frozen
+}
+
+// Ask has a file that the index does not know compared with the object of its
+// key before it is sent: there may be objects that the index lost.
+func (l *Lane) Ask() { l.asking.Store(true) }
 
 // Freeze holds all deletions, or no longer does.
 func (l *Lane) Freeze(on bool) {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/osssync/osssync/internal/state"
@@ -55,7 +56,8 @@ type Lane struct {
 	barriers []*barrier
 	open     []uint64 // numbers of the listings that are being compared
 
-	paused bool // by Pause
+	asking atomic.Bool // by Ask
+	paused bool        // by Pause
 	closed bool
 	hurry  bool
 	room   chan struct{} // closed when a blocked scan may go on; nil when none is
@@ -224,6 +226,9 @@ func (l *Lane) move(it *item, to stage) {
 		l.inFlight--
 	case parked:
 		l.unpark(it)
+	}
+	if to != busy {
+		it.seen = nil // it may have changed since
 	}
 	it.stage = to
 	switch to {

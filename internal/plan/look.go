@@ -30,7 +30,7 @@ type sight struct {
 // look looks at a path and decides. It returns nil, nil when there is nothing
 // for a worker to do. The item is busy, so its fields are this goroutine's.
 func (l *Lane) look(ctx context.Context, it *item) (*upload.Job, error) {
-	s, err := l.see(ctx, it.path)
+	s, err := l.sightOf(ctx, it)
 	var stop *indexError
 	switch {
 	case errors.As(err, &stop):
@@ -46,7 +46,7 @@ func (l *Lane) look(ctx context.Context, it *item) (*upload.Job, error) {
 	case upload.Upload:
 		return l.send(it, s), nil
 	}
-	if !it.cleared || !l.sameRoot() {
+	if !it.cleared || l.frozen() || !l.sameRoot() || it.renamed && l.contested(ctx) {
 		l.park(it, s)
 		return nil, nil
 	}
@@ -57,6 +57,22 @@ func (l *Lane) look(ctx context.Context, it *item) (*upload.Job, error) {
 type indexError struct{ err error }
 
 func (e *indexError) Error() string { return e.err.Error() }
+
+// sightOf returns what is to be known of the item's path. A file that a listing
+// found to be new is not looked at a second time: the worker, which opens it,
+// sees what has become of it. Where key or filter depend on more than its path,
+// it is.
+func (l *Lane) sightOf(ctx context.Context, it *item) (sight, error) {
+	seen := it.seen
+	it.seen = nil
+	if seen == nil || l.opt.Expand != nil || l.opt.Filter.bySize() {
+		return l.see(ctx, it.path)
+	}
+	s := sight{disk: seen, decision: Decide(seen, nil, Rules{Deletes: l.opt.Deletes})}
+	var err error
+	s.key, err = l.key(it.path, seen.MTime)
+	return s, err
+}
 
 // see looks at the path, on disk and in the index, and decides.
 func (l *Lane) see(ctx context.Context, path string) (sight, error) {
@@ -148,6 +164,7 @@ func (l *Lane) passOver(ctx context.Context, it *item, s sight) error {
 		l.tally.forgive(it.path)
 		l.finish(it, now)
 	}
+	l.lookedAt()
 	q.mu.Unlock()
 	if rescan && l.opt.Rescan != nil {
 		l.opt.Rescan()
@@ -165,7 +182,9 @@ func (l *Lane) send(it *item, s sight) *upload.Job {
 		Version: *s.disk, Known: s.known, Reason: s.decision.Reason,
 		Live: it.live, Try: it.tries, Lane: it,
 	}
-	it.size = s.disk.Size
+	if s.known == nil && l.asking.Load() {
+		job.Known = &state.Entry{Version: state.Version{Size: s.disk.Size}, Assumed: true}
+	}
 	if l.opt.Renames && !it.plain {
 		if l.awaitsRemoved(it, s) {
 			l.putBack(it, renamePoll)
@@ -179,6 +198,7 @@ func (l *Lane) send(it *item, s sight) *upload.Job {
 		}
 	}
 	l.q.mu.Lock()
+	it.size = s.disk.Size // which Status adds up at any time
 	l.setRemoving(it, false)
 	l.q.mu.Unlock()
 	return job

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/osssync/osssync/internal/state"
 	"github.com/osssync/osssync/internal/upload"
@@ -23,8 +24,9 @@ type intake struct {
 	put   int  // paths put in
 }
 
-// found makes a path due that a comparison found to differ.
-func (in *intake) found(ctx context.Context, path string, size int64, gone bool) error {
+// found makes a path due that a comparison found to differ. seen is what it saw
+// of a file that the index does not know; nil of any other.
+func (in *intake) found(ctx context.Context, path string, size int64, gone bool, seen *state.Version) error {
 	l := in.lane
 	q := l.q
 	q.mu.Lock()
@@ -54,6 +56,8 @@ func (in *intake) found(ctx context.Context, path string, size int64, gone bool)
 	if it == nil {
 		it = &item{lane: l, path: path}
 		l.items[path] = it
+	} else {
+		seen = nil // something was done about it, which the comparison may have missed
 	}
 	it.since, it.first, it.size = now, now, size
 	l.ask(it, in.seq)
@@ -64,14 +68,19 @@ func (in *intake) found(ctx context.Context, path string, size int64, gone bool)
 	}
 	it.cause = Moved
 	l.move(it, backlog)
+	it.seen = seen
 	q.nudge(now)
 	return nil
 }
 
-// merge compares a listing with the index, both in byte order, and puts what
+// merge compares a listing, which it sorts, with the index, both in byte order, and puts what
 // differs into in. It returns how many files are as the index has them.
 func (l *Lane) merge(ctx context.Context, li Listing, in *intake) (same int, err error) {
 	var known []state.Named
+	byName := func(a, b File) int { return strings.Compare(a.Name, b.Name) }
+	if !slices.IsSortedFunc(li.Files, byName) {
+		slices.SortFunc(li.Files, byName)
+	}
 	files, after, more := li.Files, "", true
 	within := l.opt.Filter.within(li.Dir)
 	for {
@@ -109,7 +118,7 @@ func (l *Lane) merge(ctx context.Context, li Listing, in *intake) (same int, err
 // compare decides about one name of a directory, f on disk and k in the index.
 func (l *Lane) compare(ctx context.Context, dir string, within int, f *File, k *state.Named, in *intake) (same bool, err error) {
 	if f == nil {
-		return false, in.found(ctx, join(dir, k.Name), 0, true)
+		return false, in.found(ctx, join(dir, k.Name), 0, true, nil)
 	}
 	path := join(dir, f.Name)
 	disk := state.Version{Size: f.Size, MTime: f.MTime, CTime: f.CTime, FileID: f.FileID}
@@ -132,7 +141,10 @@ func (l *Lane) compare(ctx context.Context, dir string, within int, f *File, k *
 	if Decide(&disk, known, r).Action == upload.Skip {
 		return known != nil, nil
 	}
-	return false, in.found(ctx, path, f.Size, false)
+	if known == nil {
+		return false, in.found(ctx, path, f.Size, false, &disk)
+	}
+	return false, in.found(ctx, path, f.Size, false, nil)
 }
 
 // mergeDirs looks for directories that the index knows and the listing lacks.
@@ -178,7 +190,7 @@ func (l *Lane) below(ctx context.Context, dir string, in *intake) error {
 					more = false
 					break
 				}
-				if err := in.found(ctx, join(dir, f.Name), 0, true); err != nil {
+				if err := in.found(ctx, join(dir, f.Name), 0, true, nil); err != nil {
 					return err
 				}
 			}

@@ -32,7 +32,7 @@ type File struct {
 type Listing struct {
 	Dir    string   // relative to the source, "" is the source
 	Digest uint64   // of all that Files and Dirs say; equal digests mean equal listings, 0 tells nothing
-	Files  []File   // regular files in byte order of their names
+	Files  []File   // regular files in any order; Listed sorts them
 	Dirs   []string // names of the directories that are entered, in byte order
 	Scan   uint64   // number of the full scan it belongs to; 0 for a single look
 }
@@ -136,7 +136,13 @@ type LaneOptions struct {
 	TrashPrefix string  // before the key of a trashed object
 	MaxDeletes  Limit   // deletions within an hour
 	Frozen      bool    // no deletions until Freeze(false), as when the index was rebuilt
-	Renames     bool    // copy within the bucket instead of uploading a renamed file
+
+	// Rival returns why nothing may be deleted because of another agent that
+	// writes to the same place, "" where there is none. It is asked right
+	// before deletions and may take a while; nil means that there is none.
+	Rival func(ctx context.Context) string
+
+	Renames bool // copy within the bucket instead of uploading a renamed file
 
 	Weight int // share of the workers among lanes; 0 means 1
 }

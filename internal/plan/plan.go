@@ -26,6 +26,7 @@
 //	a file       an entry      its key differs          upload
 //	a file       an entry      only ctime or id differ  upload, or touch by proof
 //	a file       an entry      equal, entry is racy     upload, or touch by proof
+//	a file       an entry      equal, only assumed      upload, or touch by proof
 //	a file       an entry      equal                    skip
 //
 // Irregular is a path that is there but is no regular file, or is reached
@@ -155,6 +156,8 @@ func decideChanged(disk *state.Version, known *state.Entry, r Rules) Decision {
 		return Decision{upload.Upload, "touched"}
 	case known.Racy:
 		return Decision{upload.Upload, "may have changed within the clock's last tick"}
+	case known.Assumed:
+		return Decision{upload.Upload, "not verified since the index was rebuilt"}
 	}
 	return Decision{upload.Skip, "unchanged"}
 }

@@ -50,7 +50,7 @@ func TestDecide(t *testing.T) {
 		{"another file of the same times", disk(func(v *state.Version) { v.FileID[0]++ }), entry(nil), Rules{}, upload.Upload},
 		{"another file by the high word", disk(func(v *state.Version) { v.FileID[1]++ }), entry(nil), Rules{}, upload.Upload},
 		{"equal but racy", disk(nil), entry(racy), Rules{}, upload.Upload},
-		{"equal, assumed from a listing", disk(nil), entry(assumed), Rules{}, upload.Skip},
+		{"equal, assumed from a snapshot", disk(nil), entry(assumed), Rules{}, upload.Upload},
 		{"equal, key changed", disk(nil), entry(nil), Rules{Rekeyed: true}, upload.Upload},
 		{"changed, deletions held", disk(func(v *state.Version) { v.Size++ }), entry(nil), Rules{Hold: "h"}, upload.Upload},
 		{"filter changed", disk(nil), entry(nil), excluded, upload.Forget},

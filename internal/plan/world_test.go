@@ -176,7 +176,7 @@ func (w *world) list(_ context.Context, dir string) (Listing, error) {
 	}
 	slices.Sort(li.Dirs)
 	li.Dirs = slices.Compact(li.Dirs)
-	slices.SortFunc(li.Files, func(a, b File) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(li.Files, func(a, b File) int { return cmp.Compare(b.Name, a.Name) }) // any order will do
 	if len(li.Files)+len(li.Dirs) == 0 && dir != "" {
 		return li, upload.ErrVanished
 	}

@@ -67,6 +67,9 @@ func (p putEntry) apply(w *writer, o *op) error {
 	if err := w.digest(o.view, o.dir, d, 0); err != nil {
 		return err
 	}
+	if err := w.dropSums(o, old.Size); err != nil {
+		return err
+	}
 	return w.dropStory(o)
 }
 
@@ -118,6 +121,9 @@ func (f dropEntry) drop(w *writer, o *op, d *dirInfo) error {
 	if known {
 		n := w.tally[o.view]
 		w.tally[o.view] = counters{n.files - 1, n.bytes - old.Size}
+	}
+	if err := w.dropSums(o, old.Size); err != nil {
+		return err
 	}
 	w.emptied[dirKey{o.view.id.Load(), o.dir}] = d
 	return w.digest(o.view, o.dir, d, 0)

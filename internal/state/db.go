@@ -13,9 +13,16 @@ import (
 type Options struct {
 	Logger *slog.Logger // nil means none
 
+	// OnRebuild is called when the index has been made anew, before anything is
+	// read of the new one: whoever acts on what it holds must doubt it from then
+	// on. It must not call the DB. nil means that nobody wants to know.
+	OnRebuild func()
+
 	vfs       string // tests: another file layer below SQLite
 	pragmas   string // tests: DSN parameters in place of the usual ones
 	checkSize int64  // bytes up to which Open checks by itself; 0 means 32 MiB
+
+	steps []string // tests: the migrations of another release; nil means this one's
 }
 
 // File names in the state directory.
@@ -47,10 +54,13 @@ type DB struct {
 	lost   map[*View]bool // roots in use that have no row yet after a rebuild
 	batch  []*op
 
+	released int // changes in the last commit
+
 	ops     chan *op
 	repairs chan repairOrder
-	closing chan struct{} // closed by Close
-	stopped chan struct{} // closed when the committer has returned
+	pulses  chan chan struct{} // see Pulse
+	closing chan struct{}      // closed by Close
+	stopped chan struct{}      // closed when the committer has returned
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup
 	once    sync.Once
@@ -59,10 +69,12 @@ type DB struct {
 	roots   map[RootKey]*Root
 	self    *View // stands for the index where an op is about no root
 
+	mending atomic.Bool // a new index is being built
 	trouble atomic.Pointer[error]
 	rebuilt atomic.Pointer[Rebuild]
 	badRows atomic.Int64
-	suspect atomic.Bool // not closed well before, and not checked since
+	commits atomic.Int64 // that succeeded
+	suspect atomic.Bool  // not closed well before, and not checked since
 }
 
 // closeFiles closes all connections, if any are open.

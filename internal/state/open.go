@@ -28,6 +28,9 @@ func Open(ctx context.Context, dir string, opt Options) (*DB, error) {
 	if opt.checkSize == 0 {
 		opt.checkSize = 32 << 20
 	}
+	if opt.steps == nil {
+		opt.steps = migrations[:]
+	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -54,6 +57,7 @@ func newDB(dir string, opt Options, lock *os.File) *DB {
 		dir: dir, opt: opt, log: opt.Logger, lock: lock,
 		ops:     make(chan *op, queueLen),
 		repairs: make(chan repairOrder),
+		pulses:  make(chan chan struct{}),
 		closing: make(chan struct{}),
 		stopped: make(chan struct{}),
 		roots:   map[RootKey]*Root{},
@@ -109,14 +113,14 @@ func (db *DB) adopt(c *conn, must bool) error {
 	if err := checkSQLite(c); err != nil {
 		return err
 	}
-	format, err := inspect(c, db.path(indexName))
+	format, err := inspect(c, db.path(indexName), len(db.opt.steps))
 	if err != nil {
 		return err
 	}
 	if format == 0 && must {
 		return fmt.Errorf("%w: %s holds nothing", errDamaged, db.path(indexName))
 	}
-	if err := migrate(c, format, migrations[:]); err != nil {
+	if err := migrate(c, format, db.opt.steps); err != nil {
 		return err
 	}
 	if format == 0 {

@@ -46,7 +46,7 @@ func OpenReader(ctx context.Context, dir string) (*Reader, error) {
 func openReader(ctx context.Context, path, params string) (*Reader, error) {
 	r := &Reader{path: path, pool: newPool(path, params, 2)}
 	err := r.read(ctx, func(c *conn) error {
-		format, err := inspect(c, path)
+		format, err := inspect(c, path, len(migrations))
 		if err != nil {
 			return err
 		}

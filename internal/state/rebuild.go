@@ -49,6 +49,8 @@ func (db *DB) rebuild(cause error) error {
 // reopen builds a new index, exchanges the files and opens them. When it fails
 // there is no index, until it is called again and succeeds.
 func (db *DB) reopen(cause error) error {
+	db.mending.Store(true)
+	defer db.mending.Store(false)
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	start := time.Now()
@@ -78,6 +80,9 @@ func (db *DB) reopen(cause error) error {
 		return fmt.Errorf("rebuild index: %w", err)
 	}
 	db.lost = nil
+	if db.opt.OnRebuild != nil {
+		db.opt.OnRebuild()
+	}
 	db.log.Warn("index was made anew, the old one is set aside; deletions wait until all is verified",
 		"path", report.SetAside, "took", time.Since(start))
 	return nil

@@ -71,11 +71,13 @@ type rootRecord struct {
 	identity   Identity
 	identified bool // identity is set
 	verified   bool // a whole scan and listing have confirmed the entries
+	doubted    bool // the index was rebuilt, and the entries were not verified since
 }
 
 const (
 	rootIdentified = 1 << iota
 	rootVerified
+	rootDoubted
 )
 
 func (r rootRecord) append(b []byte, seed uint32) []byte {
@@ -86,6 +88,9 @@ func (r rootRecord) append(b []byte, seed uint32) []byte {
 	}
 	if r.verified {
 		flags |= rootVerified
+	}
+	if r.doubted {
+		flags |= rootDoubted
 	}
 	b = append(b, recordVersion, flags)
 	b = binary.AppendUvarint(b, r.identity.Device)
@@ -107,6 +112,7 @@ func parseRoot(rec []byte, seed uint32) rootRecord {
 		identity:   Identity{Device: r.uvarint(), FileID: FileID{r.uvarint(), r.uvarint()}},
 		identified: flags&rootIdentified != 0,
 		verified:   flags&rootVerified != 0,
+		doubted:    flags&rootDoubted != 0,
 	}
 	if r.bad || len(r.b) != 0 {
 		return rootRecord{}

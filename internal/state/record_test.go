@@ -135,7 +135,7 @@ func FuzzPlan(f *testing.F) {
 		if got, err := parsePart(appendPart(nil, &p, partSum(id)), partSum(id)); err != nil || got != p {
 			t.Errorf("part %+v came back as %+v, %v", p, got, err)
 		}
-		r := rootRecord{Identity{crc, FileID{uint64(a), uint64(b)}}, a > 0, b > 0}
+		r := rootRecord{Identity{crc, FileID{uint64(a), uint64(b)}}, a > 0, b > 0, a > b}
 		if got := parseRoot(r.append(nil, 5), 5); got != r {
 			t.Errorf("root %+v came back as %+v", r, got)
 		}

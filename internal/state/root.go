@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // A Root is what the index knows of one source directory under one key, for
@@ -72,7 +73,7 @@ func (w *writer) root(key RootKey) (int64, error) {
 		return 0, err
 	}
 	return id, w.c.exec(ctx, sqlAddRoot, id, []byte(key.Source), []byte(key.Bucket), []byte(key.Prefix),
-		rootRecord{}.append(nil, key.seed()))
+		rootRecord{doubted: w.rebuilt}.append(nil, key.seed()))
 }
 
 func (w *writer) findRoot(key RootKey) (int64, error) {
@@ -104,6 +105,11 @@ func (r *Root) put(path string, e *Entry) (*op, error) {
 	if err != nil {
 		return nil, err
 	}
+	if rel, ok := strings.CutPrefix(e.Key, r.key.Prefix); ok && rel == path {
+		usual := *e
+		usual.Key = "" // what goes without saying is not stored
+		e = &usual
+	}
 	rec := appendRecord(make([]byte, 0, 64+len(e.Key)), e, r.sum(dir, name))
 	return &op{
 		view: r.View, dir: dir, name: name, size: len(path) + len(rec),
@@ -130,6 +136,20 @@ func (r *Root) Forget(ctx context.Context, path string) error {
 	return r.change(ctx, "forget", path, dropEntry{})
 }
 
+// ForgetAll is Forget for many files at once. It is durable when it returns,
+// but not one commit.
+func (r *Root) ForgetAll(ctx context.Context, paths []string) error {
+	ops := make([]*op, len(paths))
+	for i, path := range paths {
+		dir, name, err := split(path)
+		if err != nil {
+			return err
+		}
+		ops[i] = &op{view: r.View, dir: dir, name: name, size: len(path), change: dropEntry{}}
+	}
+	return wrap("forget files in", r.key.Source, r.submit(ctx, ops...))
+}
+
 // SetDigest notes the digest of a directory as it was when every file in it
 // was in sync; 0 means none. Whatever changes an entry in the directory clears
 // it. A directory without entries keeps none. It is not durable when it
@@ -152,11 +172,11 @@ func (r *Root) SetIdentity(ctx context.Context, id Identity) error {
 }
 
 // SetVerified tells whether a whole scan and a listing have confirmed the
-// entries; see [View.Verified]. The last root in use to be verified also ends
-// what [DB.Rebuilt] tells.
+// entries; see [View.Verified] and [View.Doubted]. The last root in use to be
+// verified also ends what [DB.Rebuilt] tells.
 func (r *Root) SetVerified(ctx context.Context, verified bool) error {
 	err := r.submit(ctx, &op{view: r.View, change: editRoot(func(rec *rootRecord) {
-		rec.verified = verified
+		rec.verified, rec.doubted = verified, !verified
 	})})
 	if err == nil && verified && r.db.Rebuilt() != nil {
 		err = r.db.endRebuild(ctx)

@@ -40,13 +40,14 @@ func (db *DB) build(cause error) (*Rebuild, error) {
 }
 
 func (db *DB) fill(c *conn, report *Rebuild) (err error) {
-	if err := migrate(c, 0, migrations[:]); err != nil {
+	if err := migrate(c, 0, db.opt.steps); err != nil {
 		return err
 	}
 	w, err := newWriter(c)
 	if err != nil {
 		return err
 	}
+	w.rebuilt = true
 	s := &salvage{w: w, roots: map[RootKey]*View{}}
 	old, snap := db.openOld(indexName, ""), db.openOld(snapName, "&immutable=1")
 	if old == nil {

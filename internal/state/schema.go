@@ -39,6 +39,11 @@ CREATE TABLE parts(upload INTEGER NOT NULL, part INTEGER NOT NULL, rec BLOB NOT 
 CREATE TABLE failures(root INTEGER NOT NULL, path BLOB NOT NULL, tries INTEGER NOT NULL, since INTEGER NOT NULL,
 	due INTEGER NOT NULL, err TEXT NOT NULL, PRIMARY KEY(root, path)) WITHOUT ROWID, STRICT;
 `,
+	// A record of sums can be 80 KB, which is not for a key's leaf.
+	`
+CREATE TABLE sums(id INTEGER PRIMARY KEY, root INTEGER NOT NULL, path BLOB NOT NULL, rec BLOB NOT NULL,
+	UNIQUE(root, path)) STRICT;
+`,
 }
 
 // Keys of the table meta. All values are integers but those marked otherwise.
@@ -69,8 +74,9 @@ func setMeta(c *conn, key string, v driver.Value) error {
 
 // inspect tells what a connection's file is: format is 0 for an empty one. It
 // returns an error that is damaged for one that claims to be ours and is not
-// what we wrote, and *NewerError for one that a later release wrote.
-func inspect(c *conn, path string) (format int, err error) {
+// what we wrote, and *NewerError for one of a format above known, which a later
+// release wrote.
+func inspect(c *conn, path string, known int) (format int, err error) {
 	ctx := context.Background()
 	version, err := c.number(ctx, "PRAGMA user_version")
 	if err != nil {
@@ -96,8 +102,8 @@ func inspect(c *conn, path string) (format int, err error) {
 	if app != applicationID || said != version {
 		return 0, fmt.Errorf("%w: header says application %#x, format %d; the table meta says format %d", errDamaged, app, version, said)
 	}
-	if known := int64(len(migrations)); version > known {
-		return 0, &NewerError{Path: path, Found: int(version), Known: int(known)}
+	if version > int64(known) {
+		return 0, &NewerError{Path: path, Found: int(version), Known: known}
 	}
 	return int(version), checkSchema(c)
 }

@@ -116,8 +116,12 @@ type NewerError struct {
 }
 
 func (e *NewerError) Error() string {
-	return fmt.Sprintf("open %s: written by a newer osssync (format %d, this one knows %d): install that release again, or move the file away",
-		e.Path, e.Found, e.Known)
+	return fmt.Sprintf("open %s: written by a newer osssync (format %d, this one knows %d)", e.Path, e.Found, e.Known)
+}
+
+// Hint returns the way out.
+func (e *NewerError) Hint() string {
+	return "install the newer release again; or move the index away, and this one makes its own and compares every file anew"
 }
 
 // A RemoteError says that the state directory is on a network file system,

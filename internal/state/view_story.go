@@ -133,3 +133,11 @@ func (v *View) Verified(ctx context.Context) (bool, error) {
 	r, err := v.record(ctx)
 	return r.verified, err
 }
+
+// Doubted tells whether the index was rebuilt since the entries were verified
+// last, or before there were any: the bucket may then hold objects that the
+// index knows nothing of, and lack some that it knows.
+func (v *View) Doubted(ctx context.Context) (bool, error) {
+	r, err := v.record(ctx)
+	return r.doubted, err
+}

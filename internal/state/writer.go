@@ -16,6 +16,7 @@ type writer struct {
 	dirs     map[dirKey]*dirInfo // a bounded part of the table dirs
 	uploads  bool                // the table may hold rows, of any root
 	failures bool
+	rebuilt  bool           // it is an index that was made of a damaged one, now or earlier
 	views    map[*View]bool // whose ids are this index's
 	dirty    bool           // the index says so since it was opened
 	written  int            // commits since the log was emptied
@@ -77,6 +78,11 @@ func newWriter(c *conn) (*writer, error) {
 		return nil, err
 	}
 	w.nextDir = max(last+1, firstID)
+	cause, err := c.first(ctx, sqlMeta, metaCause)
+	if err != nil {
+		return nil, err
+	}
+	w.rebuilt = cause != nil
 	w.begin()
 	return w, w.look()
 }

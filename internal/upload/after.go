@@ -104,7 +104,7 @@ func (l *leaving) open() (*os.File, error) {
 	if err == nil && in.Version != l.entry.Version {
 		err = ErrChanged
 	}
-	if err == nil && l.tree.writers(f, in.device) == Writing {
+	if err == nil && l.tree.lastWriters(f, in.device) == Writing {
 		err = ErrBusy
 	}
 	if err != nil {

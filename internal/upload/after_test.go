@@ -49,6 +49,7 @@ func TestAfterUploadChanged(t *testing.T) {
 		r.write("f", []byte("12345"))
 		j := r.job(Upload, "f")
 		j.Live = how == "live"
+		var impossible error
 		r.store.fault = func(op string, done bool) error {
 			if op != "record" || !done {
 				return nil
@@ -58,7 +59,11 @@ func TestAfterUploadChanged(t *testing.T) {
 				r.write("f", []byte("54321"))
 			case "replaced":
 				r.write("g", []byte("12345"))
-				must(t, os.Rename(r.path("g"), r.path("f")))
+				if err := os.Rename(r.path("g"), r.path("f")); isOpen(err) {
+					impossible = err
+				} else {
+					must(t, err)
+				}
 			case "open":
 				f, err := os.OpenFile(r.path("f"), os.O_WRONLY, 0)
 				must(t, err)
@@ -67,11 +72,15 @@ func TestAfterUploadChanged(t *testing.T) {
 				return errors.New("disk full")
 			case "link":
 				must(t, os.Rename(r.path("f"), r.path("g")))
-				must(t, os.Symlink("g", r.path("f")))
+				impossible = symlink("g", r.path("f"))
 			}
 			return nil
 		}
 		res := r.u.do(t.Context(), j)
+		if impossible != nil {
+			t.Logf("%s: not tried, for this system refuses it: %v", how, impossible)
+			continue
+		}
 		if (res.Err == nil) != (how == "live") {
 			t.Errorf("%s: %v", how, res.Err)
 		}

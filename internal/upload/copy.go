@@ -31,11 +31,21 @@ func (u *Uploader) copy(ctx context.Context, j *Job, res *Result) {
 		res.Err = fmt.Errorf("record %s: %w", j.Path, err)
 	} else {
 		res.Action, res.Entry = Copy, &e
+		res.Err = u.carryCopy(ctx, j, e)
 	}
 	if res.Err == nil && j.Old != Skip {
 		old := Job{Target: j.Target, Action: j.Old, Path: j.From, Key: j.source(), TrashKey: j.TrashKey, Known: j.Known}
 		res.Err = u.removeObject(ctx, &old)
 	}
+}
+
+// carryCopy gives the new path what is known of the parts of the old one.
+func (u *Uploader) carryCopy(ctx context.Context, j *Job, e state.Entry) error {
+	sums, err := u.kept(ctx, j, j.From)
+	if err != nil {
+		return err
+	}
+	return u.carrySums(ctx, j, sums, e)
 }
 
 // source returns the key of the object to copy.
@@ -51,7 +61,7 @@ func (j *Job) source() string {
 // object cannot be copied.
 func (u *Uploader) tryCopy(ctx context.Context, j *Job) (state.Entry, bool, error) {
 	k, from := j.Known, j.source()
-	if k == nil || k.Racy || k.Assumed || k.ETag == "" || from == "" || from == j.Key {
+	if k == nil || k.Racy || k.Assumed || k.ETag == "" || from == "" || from == j.Key || !j.Target.mayCopy() {
 		return state.Entry{}, false, nil
 	}
 	r, err := u.begin(j)
@@ -59,10 +69,10 @@ func (u *Uploader) tryCopy(ctx context.Context, j *Job) (state.Entry, bool, erro
 		return state.Entry{}, false, err
 	}
 	defer r.Close()
-	if r.Size != k.Size || r.MTime != k.MTime || r.FileID != k.FileID || r.twice {
+	if r.Size != k.Size || r.MTime != k.MTime || r.FileID != k.FileID || r.twice && !timesLag {
 		return state.Entry{}, false, nil
 	}
-	if r.Size <= u.opt.PartSize { // cheap to be certain
+	if r.Size <= u.opt.PartSize || timesLag { // cheap to be certain, or the only way
 		crc, err := u.sum(ctx, r)
 		if err != nil || crc != k.CRC64 {
 			return state.Entry{}, false, err
@@ -71,12 +81,13 @@ func (u *Uploader) tryCopy(ctx context.Context, j *Job) (state.Entry, bool, erro
 	if err := r.verify(); err != nil {
 		return state.Entry{}, false, err
 	}
-	stored, err := u.copyObject(ctx, j.Target.Bucket, from, j.Key, k, j.Target.Object.header(j.Path, r.info))
+	stored, err := u.copyObject(ctx, j, from, j.Key, k, j.Target.Object.header(j.Path, r.info))
 	if err == nil && stored.CRC64 == 0 {
 		stored, err = u.link(j).head(ctx, j.Key)
 	}
 	if err != nil {
-		if errors.Is(err, Missing) || errors.Is(err, Conflict) || errors.Is(err, ThisFile) {
+		j.Target.copyFailed(err)
+		if errors.Is(err, Missing) || errors.Is(err, Conflict) || errors.Is(err, ThisFile) || mayNotLook(err) {
 			return state.Entry{}, false, nil
 		}
 		return state.Entry{}, false, err
@@ -89,51 +100,59 @@ func (u *Uploader) tryCopy(ctx context.Context, j *Job) (state.Entry, bool, erro
 	return e, true, nil
 }
 
-// copyObject copies an object that has an index entry.
-func (u *Uploader) copyObject(ctx context.Context, b Bucket, from, to string, k *state.Entry, h Header) (stored Stored, err error) {
+// copyObject copies an object that has an index entry, in parts where it is too
+// large for one request or the service refuses that for another reason.
+func (u *Uploader) copyObject(ctx context.Context, j *Job, from, to string, k *state.Entry, h Header) (stored Stored, err error) {
 	if k.Size > largestCopy {
-		return u.copyParts(ctx, b, from, to, k, h)
+		return u.copyParts(ctx, j, from, to, k, h)
 	}
 	err = u.gate.pass(ctx, forSmall, func() (_ int64, err error) {
-		stored, err = b.Copy(ctx, from, to, k.ETag, h)
+		stored, err = j.Target.Bucket.Copy(ctx, from, to, k.ETag, h)
 		return 0, err
 	})
+	if errors.Is(err, ThisFile) && k.Size > 0 {
+		return u.copyParts(ctx, j, from, to, k, h)
+	}
 	return stored, err
 }
 
-// copyParts copies an object that is too large for one request. If that fails,
-// nothing is left of it.
-func (u *Uploader) copyParts(ctx context.Context, b Bucket, from, to string, k *state.Entry, h Header) (stored Stored, err error) {
+// copyParts copies an object in parts. It is remembered under the job's path,
+// so that nothing is left of it whatever happens.
+func (u *Uploader) copyParts(ctx context.Context, j *Job, from, to string, k *state.Entry, h Header) (stored Stored, err error) {
+	if err := u.discard(ctx, j); err != nil {
+		return stored, err
+	}
+	up := state.Upload{Key: to, PartSize: partSize(k.Size, copyPartSize), Began: time.Now()}
+	if err := u.open(ctx, j, &up, h); err != nil {
+		return stored, err
+	}
+	if stored, err = u.copyRanges(ctx, j.Target.Bucket, from, up, k); err == nil {
+		return stored, u.forgetUpload(ctx, j)
+	}
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	return stored, errors.Join(err, u.drop(clean, j, up))
+}
+
+func (u *Uploader) copyRanges(ctx context.Context, b Bucket, from string, up state.Upload, k *state.Entry) (stored Stored, err error) {
 	pass := func(request func() error) error {
 		return retry(ctx, partTries, func() error {
 			return u.gate.pass(ctx, forPart, func() (int64, error) { return 0, request() })
 		})
 	}
-	var id string
-	if err = pass(func() (err error) { id, err = b.Create(ctx, to, h); return err }); err != nil {
-		return stored, err
-	}
-	size := partSize(k.Size, copyPartSize)
-	parts := make([]state.Part, (k.Size+size-1)/size)
+	parts := make([]state.Part, (k.Size+up.PartSize-1)/up.PartSize)
 	for i := range parts {
-		off := int64(i) * size
-		err = pass(func() (err error) {
-			parts[i], err = b.CopyPart(ctx, to, id, i+1, from, off, min(size, k.Size-off), k.ETag)
+		off := int64(i) * up.PartSize
+		err := pass(func() (err error) {
+			parts[i], err = b.CopyPart(ctx, up.Key, up.ID, i+1, from, off, min(up.PartSize, k.Size-off), k.ETag)
 			return err
 		})
 		if err != nil {
-			break
+			return stored, err
 		}
 	}
-	if err == nil {
-		err = pass(func() (err error) { stored, err = b.Complete(ctx, to, id, parts); return err })
-	}
-	if err != nil {
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
-		defer cancel()
-		return stored, errors.Join(err, b.Abort(clean, to, id))
-	}
-	return stored, nil
+	err = pass(func() (err error) { stored, err = b.Complete(ctx, up.Key, up.ID, parts); return err })
+	return stored, err
 }
 
 // trashHeader keeps of an object's properties what its copy in the trash needs.

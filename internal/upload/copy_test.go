@@ -97,14 +97,51 @@ func TestCopyParts(t *testing.T) {
 	r := newRig(t, Options{})
 	data := pattern(1000, 4)
 	r.store.keep("from", data, Header{})
-	e := r.renamed(Skip, data).Known
+	j := r.renamed(Skip, data)
+	e := j.Known
 	e.ETag = r.store.objects["from"].etag
-	st, err := r.u.copyParts(t.Context(), r.store, "from", "to", e, Header{ContentType: "x/y"})
+	st, err := r.u.copyParts(t.Context(), j, "from", "to", e, Header{ContentType: "x/y"})
 	if err != nil || string(r.store.objects["to"].data) != string(data) || st.CRC64 != e.CRC64 {
 		t.Errorf("copyParts = %+v, %v", st, err)
 	}
 	e.ETag = "another"
-	if _, err := r.u.copyParts(t.Context(), r.store, "from", "to2", e, Header{}); !errors.Is(err, Missing) || len(r.store.pending) > 0 {
-		t.Errorf("copy of a replaced object: %v, left over %v", err, r.store.pending)
+	if _, err := r.u.copyParts(t.Context(), j, "from", "to2", e, Header{}); !errors.Is(err, Missing) {
+		t.Errorf("copy of a replaced object: %v", err)
+	}
+	if len(r.store.pending) > 0 || len(r.store.plans) > 0 {
+		t.Errorf("left over: %v, %v", r.store.pending, r.store.plans)
+	}
+}
+
+// A copy in one request that the service refuses is tried in parts, and a role
+// that may not copy sends the bytes and does not ask again.
+func TestCopyRefused(t *testing.T) {
+	data := pattern(5000, 5)
+	for _, tt := range []struct {
+		refusal *RequestError
+		action  Action
+		parts   int
+	}{
+		{&RequestError{Op: "copy", Class: ThisFile, Status: 400, Code: "EntityTooLarge"}, Copy, 1},
+		{&RequestError{Op: "copy", Class: ThisJob, Status: 403, Code: "AccessDenied"}, Upload, 0},
+	} {
+		r := newRig(t, Options{})
+		j := r.renamed(Skip, data)
+		r.store.fault = func(op string, _ bool) error {
+			if op == "copy" {
+				return tt.refusal
+			}
+			return nil
+		}
+		if res := r.u.do(t.Context(), j); res.Err != nil || res.Action != tt.action {
+			t.Fatalf("%s: %+v", tt.refusal.Code, res)
+		}
+		r.holds("b.html", data)
+		if n := r.store.count("copy part"); n != tt.parts {
+			t.Errorf("%s: %d parts were copied, want %d", tt.refusal.Code, n, tt.parts)
+		}
+		if r.target.mayCopy() != (tt.action == Copy) {
+			t.Errorf("%s: is another copy tried: %t", tt.refusal.Code, r.target.mayCopy())
+		}
 	}
 }

@@ -11,7 +11,9 @@
 // Where nobody can tell whether a program is writing (no leases on the file
 // system, a file of another user without CAP_LEASE), a file that was left alone
 // for Options.Settle is believed; a younger one is read twice, and both
-// readings and both looks must agree.
+// readings and both looks must agree. Windows can tell only by refusing writers
+// for a moment, and keeps the time of a write until the writer closes the file:
+// there every file is read twice.
 //
 // A file that is never closed, such as a log, is taken in the end, which its
 // Job says by Live: the bytes up to the size first seen are read twice, the

@@ -8,6 +8,7 @@ import (
 	"hash/crc64"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,10 @@ type store struct {
 	entries map[string]state.Entry
 	plans   map[string]*state.Upload
 	calls   map[string]int
+	sums    map[string]state.Sums
 	ids     int
+
+	silent bool // a copied part's CRC-64 is not told
 
 	fault   func(op string, done bool) error // may be nil
 	corrupt func(op string) bool             // says that the bytes of a call arrive damaged; may be nil
@@ -42,6 +46,7 @@ type object struct {
 
 type pending struct {
 	key   string
+	began time.Time
 	h     Header
 	parts map[int][]byte
 }
@@ -49,7 +54,7 @@ type pending struct {
 func newStore() *store {
 	return &store{
 		objects: map[string]object{}, pending: map[string]*pending{}, calls: map[string]int{},
-		entries: map[string]state.Entry{}, plans: map[string]*state.Upload{},
+		entries: map[string]state.Entry{}, plans: map[string]*state.Upload{}, sums: map[string]state.Sums{},
 	}
 }
 
@@ -161,7 +166,7 @@ func (s *store) Create(ctx context.Context, key string, h Header) (id string, er
 	err = s.call(ctx, "create", func() error {
 		s.ids++
 		id = fmt.Sprintf("U%d", s.ids)
-		s.pending[id] = &pending{key, h, map[int][]byte{}}
+		s.pending[id] = &pending{key, time.Now(), h, map[int][]byte{}}
 		return nil
 	})
 	return id, err
@@ -193,6 +198,9 @@ func (s *store) CopyPart(ctx context.Context, key, id string, n int, from string
 		}
 		s.pending[id].parts[n] = s.objects[from].data[off : off+size]
 		p = partOf(n, s.objects[from].data[off:off+size])
+		if s.silent {
+			p.CRC64 = 0
+		}
 		return nil
 	})
 	return p, err
@@ -241,12 +249,26 @@ func (s *store) Abort(ctx context.Context, _, id string) error {
 	return s.call(ctx, "abort", func() error { delete(s.pending, id); return nil })
 }
 
+func (s *store) Pending(ctx context.Context, prefix string, most int) (list []Pending, err error) {
+	err = s.call(ctx, "pending", func() error {
+		for id, p := range s.pending {
+			if strings.HasPrefix(p.key, prefix) {
+				list = append(list, Pending{p.key, id, p.began})
+			}
+		}
+		slices.SortFunc(list, func(a, b Pending) int { return cmp.Compare(a.Key+a.ID, b.Key+b.ID) })
+		list = list[:min(len(list), most)]
+		return nil
+	})
+	return list, err
+}
+
 func (s *store) Record(ctx context.Context, path string, e state.Entry) error {
-	return s.call(ctx, "record", func() error { s.entries[path] = e; return nil })
+	return s.call(ctx, "record", func() error { s.entries[path] = e; delete(s.sums, path); return nil })
 }
 
 func (s *store) Forget(ctx context.Context, path string) error {
-	return s.call(ctx, "forget", func() error { delete(s.entries, path); return nil })
+	return s.call(ctx, "forget", func() error { delete(s.entries, path); delete(s.sums, path); return nil })
 }
 
 func (s *store) Uploads() Uploads { return plans{s} }
@@ -281,6 +303,35 @@ func (s plans) Get(ctx context.Context, path string) (u *state.Upload, err error
 
 func (s plans) Drop(ctx context.Context, path string) error {
 	return s.call(ctx, "drop", func() error { delete(s.plans, path); return nil })
+}
+
+func (s plans) All(ctx context.Context) (list []state.PathUpload, err error) {
+	err = s.call(ctx, "all", func() error {
+		for path, u := range s.plans {
+			list = append(list, state.PathUpload{Path: path, Upload: *u})
+		}
+		return nil
+	})
+	return list, err
+}
+
+func (s plans) Keep(ctx context.Context, path string, sums state.Sums) error {
+	return s.call(ctx, "keep", func() error {
+		if s.sums[path] = sums; len(sums.Parts) == 0 {
+			delete(s.sums, path)
+		}
+		return nil
+	})
+}
+
+func (s plans) Kept(ctx context.Context, path string) (sums *state.Sums, err error) {
+	err = s.call(ctx, "kept", func() error {
+		if k, ok := s.sums[path]; ok {
+			sums = &k
+		}
+		return nil
+	})
+	return sums, err
 }
 
 // A queue is a Source with a fixed list of jobs. After the last one it ends,

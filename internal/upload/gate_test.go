@@ -3,6 +3,7 @@ package upload
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -64,6 +65,27 @@ func TestTuner(t *testing.T) {
 func TestTunerClimb(t *testing.T) {
 	if tu := serve(64, 12, func(int) (time.Duration, float64) { return 20 * time.Millisecond, 0 }); tu.limit != 64 {
 		t.Errorf("limit %d after 240 ms, want 64", tu.limit)
+	}
+}
+
+// One refusal in twenty is no reason to ask for less.
+func TestTunerFewRefusals(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	low := 0
+	tu := newTuner(64)
+	now := time.Unix(0, 0)
+	for range 3000 {
+		now = now.Add(20 * time.Millisecond)
+		for range tu.limit {
+			tu.wanted = true
+			tu.observe(now, 4096, rnd.Float64() < 0.05)
+		}
+		if tu.limit < 48 {
+			low++
+		}
+	}
+	if tu.limit < 48 || low > 100 {
+		t.Errorf("limit %d, below 48 for %d of 3000 rounds", tu.limit, low)
 	}
 }
 

@@ -40,6 +40,9 @@ func (u *Uploader) uploadLarge(ctx context.Context, r *reading, res *Result) err
 			return err
 		}
 	}
+	if t.base, err = u.baseOf(ctx, r.job, t.up); err != nil {
+		return err
+	}
 	return t.run(ctx, res)
 }
 
@@ -51,7 +54,7 @@ func (u *Uploader) touchLarge(ctx context.Context, r *reading, res *Result) (don
 		return false, err
 	}
 	e := r.entry(crc)
-	same, err := u.same(ctx, r.job, e)
+	same, err := u.same(ctx, r.job, e, nil)
 	if same == nil || err != nil {
 		return false, err
 	}
@@ -61,7 +64,14 @@ func (u *Uploader) touchLarge(ctx context.Context, r *reading, res *Result) (don
 	if err := u.discard(ctx, r.job); err != nil {
 		return false, err
 	}
-	return true, u.touch(ctx, r, e, *same, res)
+	sums, err := u.kept(ctx, r.job, r.path)
+	if err != nil {
+		return false, err
+	}
+	if err := u.touch(ctx, r, e, *same, res); err != nil || res.Entry == nil {
+		return true, err
+	}
+	return true, u.carrySums(ctx, r.job, sums, e)
 }
 
 // sum returns the CRC-64 of the whole file.
@@ -82,26 +92,42 @@ func (u *Uploader) sum(ctx context.Context, r *reading) (uint64, error) {
 	return crc, nil
 }
 
-// create begins a new upload and remembers it before a part is sent.
+// create begins a new upload and remembers it before a part is sent. That it is
+// about to begin is remembered even before, so that what a crash leaves is found.
 func (u *Uploader) create(ctx context.Context, r *reading) (*transfer, error) {
 	j := r.job
 	size := partSize(r.Size, u.opt.PartSize)
 	if size > u.opt.Memory {
 		return nil, &FileError{"read", r.path, fmt.Errorf("%d bytes need parts of %d, more than the memory limit of %d", r.Size, size, u.opt.Memory)}
 	}
-	var id string
-	err := u.gate.pass(ctx, forPart, func() (n int64, err error) {
-		id, err = j.Target.Bucket.Create(ctx, j.Key, j.Target.Object.header(r.path, r.info))
+	up := state.Upload{Key: j.Key, Version: r.Version, PartSize: size, Began: r.opened}
+	if err := u.open(ctx, j, &up, j.Target.Object.header(r.path, r.info)); err != nil {
+		return nil, err
+	}
+	return newTransfer(u, r, up), nil
+}
+
+// open begins an upload at the server between two entries in the index: one
+// that tells the key and the time, and one that tells the id too.
+func (u *Uploader) open(ctx context.Context, j *Job, up *state.Upload, h Header) error {
+	ix := j.Target.Index.Uploads()
+	if err := ix.Begin(ctx, j.Path, *up); err != nil {
+		return fmt.Errorf("record %s: %w", j.Path, err)
+	}
+	err := u.gate.pass(ctx, forPart, func() (_ int64, err error) {
+		up.ID, err = j.Target.Bucket.Create(ctx, up.Key, h)
 		return 0, err
 	})
 	if err != nil {
-		return nil, err
+		if _, answered := errors.AsType[*RequestError](err); answered && !replyLost(err) {
+			err = errors.Join(err, u.forgetUpload(ctx, j)) // nothing has begun
+		}
+		return err
 	}
-	t := newTransfer(u, r, state.Upload{ID: id, Key: j.Key, Version: r.Version, PartSize: size, Began: r.opened})
-	if err := j.Target.Index.Uploads().Begin(ctx, r.path, t.up); err != nil {
-		return nil, errors.Join(fmt.Errorf("record %s: %w", r.path, err), u.link(j).abort(ctx, j.Key, id))
+	if err := ix.Begin(ctx, j.Path, *up); err != nil {
+		return errors.Join(fmt.Errorf("record %s: %w", j.Path, err), u.link(j).abort(ctx, up.Key, up.ID))
 	}
-	return t, nil
+	return nil
 }
 
 // partSize returns how large the parts of a file must be: the preferred size,
@@ -140,7 +166,7 @@ func (u *Uploader) discard(ctx context.Context, j *Job) error {
 // drop aborts an upload and forgets it. It is forgotten only when the server
 // has, for parts of an upload that nobody knows cost money for ever.
 func (u *Uploader) drop(ctx context.Context, j *Job, up state.Upload) error {
-	if err := u.link(j).abort(ctx, up.Key, up.ID); err != nil {
+	if err := u.abandon(ctx, j, up); err != nil {
 		return err
 	}
 	if err := j.Target.Index.Uploads().Drop(ctx, j.Path); err != nil {

@@ -32,7 +32,7 @@ func (u *Uploader) begin(job *Job) (*reading, error) {
 		}
 	case Unknown:
 		changed := time.Unix(0, max(f.MTime, f.CTime))
-		r.twice = r.twice || f.opened.Sub(changed) < u.opt.Settle
+		r.twice = r.twice || timesLag || f.opened.Sub(changed) < u.opt.Settle
 	}
 	return r, nil
 }
@@ -43,8 +43,11 @@ func (r *reading) fill(p []byte, off int64) error {
 	if n == len(p) {
 		return nil
 	}
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		err = ErrChanged
+	case isShared(err): // a program has locked these bytes
+		err = ErrBusy
 	}
 	return &FileError{"read", r.path, cause(err)}
 }

@@ -80,7 +80,7 @@ func (u *Uploader) trash(ctx context.Context, j *Job, key string) error {
 	}
 	k := state.Entry{CRC64: there.CRC64, ETag: there.ETag}
 	k.Size = there.Size
-	copied, err := u.copyObject(ctx, j.Target.Bucket, key, j.TrashKey, &k, trashHeader(&j.Target.Object, j.Path, time.Now()))
+	copied, err := u.copyObject(ctx, j, key, j.TrashKey, &k, trashHeader(&j.Target.Object, j.Path, time.Now()))
 	if err == nil && copied.CRC64 == 0 {
 		copied, err = u.link(j).head(ctx, j.TrashKey)
 	}

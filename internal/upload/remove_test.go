@@ -53,7 +53,11 @@ func TestRemoveRootReplaced(t *testing.T) {
 	r := newRig(t, Options{})
 	r.target.Tree = tree
 	r.store.keep("k/f", []byte("x"), Header{})
-	must(t, os.Rename(dir, filepath.Join(base, "away")))
+	if err := os.Rename(dir, filepath.Join(base, "away")); isOpen(err) {
+		t.Skipf("an open directory cannot be replaced on this system: %v", err)
+	} else {
+		must(t, err)
+	}
 	must(t, os.Mkdir(dir, 0o755))
 	for _, a := range []Action{Delete, Trash} {
 		j := &Job{Target: r.target, Action: a, Path: "f", Key: "k/f", TrashKey: "t/f"}

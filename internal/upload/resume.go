@@ -20,6 +20,9 @@ func (u *Uploader) resume(ctx context.Context, r *reading, res *Result) (t *tran
 	if old == nil {
 		return nil, false, nil
 	}
+	if old.ID == "" { // it was about to begin
+		return nil, false, u.drop(ctx, j, *old)
+	}
 	if !r.continues(*old) || old.PartSize > u.opt.Memory {
 		u.opt.Logger.InfoContext(ctx, "file changed since its upload began, starting over", "path", r.path, "key", old.Key)
 		return nil, false, u.drop(ctx, j, *old)
@@ -64,8 +67,8 @@ func (r *reading) continues(up state.Upload) bool {
 // has become the object.
 func (u *Uploader) completed(ctx context.Context, r *reading, res *Result) (bool, error) {
 	stored, err := u.link(r.job).head(ctx, r.job.Key)
-	if errors.Is(err, Missing) || err == nil && stored.Size != r.Size || r.job.Live {
-		return false, nil
+	if errors.Is(err, Missing) || mayNotLook(err) || err == nil && stored.Size != r.Size || r.job.Live {
+		return false, nil // where nobody may ask, it is not known
 	}
 	if err != nil {
 		return false, err

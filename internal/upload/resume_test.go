@@ -152,6 +152,7 @@ func TestChangeDuringUpload(t *testing.T) {
 		r := newRig(t, Options{})
 		r.write("d/f", pattern(5*testPart, 7))
 		changed := false
+		var impossible error
 		r.store.hold = func(string, int64) {
 			r.store.mu.Lock()
 			defer r.store.mu.Unlock()
@@ -172,15 +173,21 @@ func TestChangeDuringUpload(t *testing.T) {
 				f.Close()
 			case "replace":
 				must(t, os.WriteFile(r.path("d/g"), pattern(5*testPart, 8), 0o644))
-				must(t, os.Rename(r.path("d/g"), r.path("d/f")))
+				impossible = os.Rename(r.path("d/g"), r.path("d/f"))
 			case "replace directory":
-				must(t, os.Rename(r.path("d"), r.path("e")))
-				r.write("d/f", pattern(5*testPart, 8))
+				if impossible = os.Rename(r.path("d"), r.path("e")); impossible == nil {
+					r.write("d/f", pattern(5*testPart, 8))
+				}
 			case "shrink":
 				must(t, os.Truncate(r.path("d/f"), 4*testPart))
 			}
 		}
 		res := r.do(Upload, "d/f")
+		if isOpen(impossible) {
+			t.Logf("%s: not tried, for this system refuses it: %v", how, impossible)
+			continue
+		}
+		must(t, impossible)
 		if !errors.Is(res.Err, ErrChanged) {
 			t.Errorf("%s: %v, want ErrChanged", how, res.Err)
 		}

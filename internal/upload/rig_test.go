@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"hash/crc64"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -43,6 +44,18 @@ func newRig(t *testing.T, opt Options) *rig {
 }
 
 func (r *rig) path(name string) string { return filepath.Join(r.dir, filepath.FromSlash(name)) }
+
+// symlink makes a symbolic link, and fails where none comes of it: some users
+// may not, and Wine says that it did.
+func symlink(target, name string) error {
+	if err := os.Symlink(target, name); err != nil {
+		return err
+	}
+	if fi, err := os.Lstat(name); err != nil || fi.Mode()&fs.ModeSymlink == 0 {
+		return errors.New("this system made no symbolic link of it")
+	}
+	return nil
+}
 
 func (r *rig) write(name string, data []byte) {
 	r.t.Helper()

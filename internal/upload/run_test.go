@@ -74,8 +74,8 @@ func TestStop(t *testing.T) {
 		want    time.Duration // until Run returns
 		arrives bool
 	}{
-		{"in time", 5 * time.Second, 5 * time.Second, true},
-		{"too slow", time.Hour, 10 * time.Second, false},
+		{"in time", 5 * time.Second, 10 * time.Second, true},
+		{"too slow", time.Hour, 20 * time.Second, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t, Options{})
@@ -90,7 +90,7 @@ func TestStop(t *testing.T) {
 			r.target.Bucket = slow
 			q := newQueue(jobs...)
 			q.open = true
-			u := New(q, Options{Workers: 3, Grace: func() time.Duration { return 10 * time.Second }})
+			u := New(q, Options{Workers: 3, Grace: func() time.Duration { return 20 * time.Second }})
 			done := make(chan error)
 			go func() { done <- u.Run(ctx) }()
 			time.Sleep(time.Millisecond)
@@ -102,8 +102,8 @@ func TestStop(t *testing.T) {
 			if took := time.Since(start).Round(time.Second); took != tt.want {
 				t.Errorf("%s: stopped after %v, want %v", tt.name, took, tt.want)
 			}
-			if len(q.results) != 3 {
-				t.Errorf("%s: %d jobs were taken, want 3", tt.name, len(q.results))
+			if want := 3 * workersPerRequest; len(q.results) != want {
+				t.Errorf("%s: %d jobs were taken, want %d", tt.name, len(q.results), want)
 			}
 			for j, res := range q.results {
 				if tt.arrives != (res.Err == nil) || !tt.arrives && !errors.Is(res.Err, context.Canceled) {
@@ -168,8 +168,12 @@ func TestLargeDoNotStarveSmall(t *testing.T) {
 func TestReadErrors(t *testing.T) {
 	r := newRig(t, Options{})
 	must(t, os.Mkdir(r.path("dir"), 0o755))
-	must(t, os.Symlink("dir", r.path("link")))
-	for _, name := range []string{"dir", "link"} {
+	names := []string{"dir", "link"}
+	if err := symlink("dir", r.path("link")); err != nil {
+		t.Logf("link: not tried: %v", err)
+		names = names[:1]
+	}
+	for _, name := range names {
 		res := r.do(Upload, name)
 		if e, ok := errors.AsType[*FileError](res.Err); !ok || !errors.Is(e, ErrNotRegular) || e.Path != name {
 			t.Errorf("%s: %v, want a FileError with ErrNotRegular", name, res.Err)

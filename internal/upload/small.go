@@ -2,8 +2,12 @@ package upload
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/osssync/osssync/internal/state"
@@ -37,7 +41,7 @@ func (u *Uploader) upload(ctx context.Context, j *Job, res *Result) {
 
 func (u *Uploader) uploadSmall(ctx context.Context, r *reading, body []byte, res *Result) error {
 	e := r.entry(checksum(body))
-	same, err := u.same(ctx, r.job, e)
+	same, err := u.same(ctx, r.job, e, body)
 	if err != nil {
 		return err
 	}
@@ -67,8 +71,10 @@ func (r *reading) entry(crc uint64) state.Entry {
 }
 
 // same returns what the server holds under the key if it holds the bytes of e
-// already, by the index or, where that only assumes it, by the object's word.
-func (u *Uploader) same(ctx context.Context, j *Job, e state.Entry) (*state.Entry, error) {
+// already, by the index or, where that only assumes it, by the object's word:
+// its ETag as a listing showed it, which is the MD5 of an object that was put
+// in one request, or else its CRC-64. body is nil where it is not at hand.
+func (u *Uploader) same(ctx context.Context, j *Job, e state.Entry, body []byte) (*state.Entry, error) {
 	k := j.Known
 	if k == nil || k.Size != e.Size || k.Key != "" && k.Key != j.Key {
 		return nil, nil
@@ -79,8 +85,11 @@ func (u *Uploader) same(ctx context.Context, j *Job, e state.Entry) (*state.Entr
 		}
 		return k, nil
 	}
+	if body != nil && strings.EqualFold(k.ETag, md5sum(body)) {
+		return k, nil
+	}
 	stored, err := u.link(j).head(ctx, j.Key)
-	if errors.Is(err, Missing) || err == nil && !holds(stored, e) {
+	if errors.Is(err, Missing) || mayNotLook(err) || err == nil && !holds(stored, e) {
 		return nil, nil
 	}
 	if err != nil {
@@ -90,6 +99,19 @@ func (u *Uploader) same(ctx context.Context, j *Job, e state.Entry) (*state.Entr
 		stored.Modified = e.Uploaded
 	}
 	return &state.Entry{ETag: stored.ETag, Uploaded: stored.Modified}, nil
+}
+
+// md5sum returns the ETag that bytes get that are put in one request.
+func md5sum(p []byte) string {
+	sum := md5.Sum(p)
+	return hex.EncodeToString(sum[:])
+}
+
+// mayNotLook reports whether the role may put objects but not look at them, so
+// that sending the bytes again is all that can be done.
+func mayNotLook(err error) bool {
+	e, ok := errors.AsType[*RequestError](err)
+	return ok && e.Class == ThisJob && e.Status == http.StatusForbidden
 }
 
 // holds reports whether an object consists of the bytes of e.

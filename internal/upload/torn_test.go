@@ -123,7 +123,7 @@ func TestTorn(t *testing.T) {
 			for _, s := range sizes {
 				t.Run(how+"/"+m.name+"/"+s.name, func(t *testing.T) {
 					check := whole
-					if m.live || m.blind {
+					if m.live || m.blind || timesLag {
 						check = momentary
 					}
 					n := s.rounds
@@ -160,7 +160,9 @@ func torn(t *testing.T, prepare func(*rig), write func(name, aside string, g uin
 				return
 			default:
 			}
-			if err := write(r.path("f"), aside, g); err != nil {
+			if err := write(r.path("f"), aside, g); isOpen(err) {
+				g-- // once more, for here an open file is not replaced
+			} else if err != nil {
 				t.Error(err)
 				return
 			}
@@ -238,7 +240,7 @@ func TestReadTwice(t *testing.T) {
 		j.Live = tt.live
 		rd, err := r.u.begin(j)
 		must(t, err)
-		if rd.twice != tt.want {
+		if rd.twice != (tt.want || timesLag) {
 			t.Errorf("%+v: read twice: %t", tt, rd.twice)
 		}
 		rd.Close()
@@ -261,7 +263,9 @@ func TestLiveLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if res := r.do(Upload, "log"); !errors.Is(res.Err, ErrBusy) {
+		if res := r.do(Upload, "log"); timesLag && res.Err == nil {
+			t.Log("a writer is not seen on this system; what it has written is a snapshot")
+		} else if !errors.Is(res.Err, ErrBusy) {
 			t.Errorf("file with a writer: %v, want ErrBusy", res.Err)
 		}
 		for end := start; end < start+200; end++ {

@@ -21,6 +21,9 @@ type transfer struct {
 	proof [][sha256.Size]byte // of each part at the first of two readings; nil for one reading
 	parts []state.Part        // all of them, by number less one
 	sent  atomic.Int64
+
+	base   *base        // what parts may be copied from; nil for nothing
+	copied atomic.Int64 // parts that were
 }
 
 func newTransfer(u *Uploader, r *reading, up state.Upload) *transfer {
@@ -40,7 +43,7 @@ func (t *transfer) run(ctx context.Context, res *Result) error {
 	switch {
 	case errors.Is(err, ErrChanged), errors.Is(err, ErrVanished), errors.Is(err, ErrMismatch), errors.Is(err, Conflict):
 		// What the server holds is of no use any more.
-		return errors.Join(err, t.u.drop(ctx, t.r.job, t.up))
+		return errors.Join(err, t.forgetSums(ctx), t.u.drop(ctx, t.r.job, t.up))
 	case errors.Is(err, Missing):
 		// The upload is gone: the next attempt begins a new one.
 		lost := &RequestError{Op: "part", Key: t.up.Key, Class: Transient, Err: fmt.Errorf("upload is gone: %w", err)}
@@ -52,7 +55,10 @@ func (t *transfer) run(ctx context.Context, res *Result) error {
 	if err := t.u.record(ctx, t.r, e, res); err != nil {
 		return err
 	}
-	return t.u.forgetUpload(ctx, t.r.job)
+	if err := t.u.forgetUpload(ctx, t.r.job); err != nil || res.Entry == nil {
+		return err
+	}
+	return t.keepSums(ctx, e.CRC64)
 }
 
 func (t *transfer) send(ctx context.Context) (state.Entry, error) {
@@ -62,6 +68,9 @@ func (t *transfer) send(ctx context.Context) (state.Entry, error) {
 		}
 	}
 	if err := t.sendParts(ctx); err != nil {
+		return state.Entry{}, err
+	}
+	if err := t.checkCopies(ctx); err != nil {
 		return state.Entry{}, err
 	}
 	if err := t.r.verify(); err != nil {
@@ -146,15 +155,17 @@ func (t *transfer) part(ctx context.Context, n int, body []byte) error {
 		t.parts[n-1] = p
 		return nil
 	}
-	var p state.Part
-	err := retry(ctx, partTries, func() (err error) {
-		var sent int64
-		p, sent, err = t.u.link(t.r.job).part(ctx, t.up.Key, t.up.ID, n, body, crc)
-		t.sent.Add(sent)
-		return err
-	})
-	if err != nil {
-		return err
+	p, ok := t.copyPart(ctx, n, crc)
+	if !ok {
+		err := retry(ctx, partTries, func() (err error) {
+			var sent int64
+			p, sent, err = t.u.link(t.r.job).part(ctx, t.up.Key, t.up.ID, n, body, crc)
+			t.sent.Add(sent)
+			return err
+		})
+		if err != nil {
+			return err
+		}
 	}
 	t.parts[n-1] = p
 	if err := t.r.job.Target.Index.Uploads().AddPart(ctx, t.r.path, p); err != nil {

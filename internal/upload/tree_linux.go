@@ -118,6 +118,12 @@ func (t *Tree) openat2(path string, flags uint64) (int, error) {
 	}
 }
 
+// timesLag: a write moves the times of the file at once.
+const timesLag = false
+
+// lastWriters asks whether anybody writes to a file that is about to leave.
+func (t *Tree) lastWriters(f *os.File, dev uint64) Writers { return t.writers(f, dev) }
+
 // writers takes a read lease, which the kernel grants only while nobody has
 // the file open for writing, and gives it back in the next instruction: a
 // program that opens the file between the two waits for less than a

@@ -27,7 +27,12 @@ func (t *Tree) lstat(path string) (info, error) {
 	return fstat(f)
 }
 
+// timesLag: a write moves the times of the file at once.
+const timesLag = false
+
 func (t *Tree) writers(*os.File, uint64) Writers { return Unknown }
+
+func (t *Tree) lastWriters(*os.File, uint64) Writers { return Unknown }
 
 func (t *Tree) grain(*os.File, uint64) time.Duration { return 10 * time.Millisecond }
 

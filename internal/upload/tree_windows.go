@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 	"unsafe"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/windows"
 
 	"github.com/osssync/osssync/internal/state"
+	"github.com/osssync/osssync/internal/winfile"
 )
 
 const openFlags = 0
@@ -20,23 +22,65 @@ type system struct{}
 
 func newSystem(*os.File) system { return system{} }
 
-// open opens path by os.Root, which lets others read, write, rename and
-// delete the file while it is open.
-func (t *Tree) open(path string) (*os.File, error) { return t.openRoot(path) }
+// open opens path so that others may read, write, rename and delete the file
+// while it is open.
+func (t *Tree) open(path string) (*os.File, error) {
+	h, err := t.openNamed(path, windows.FILE_GENERIC_READ)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(h), path), nil
+}
 
+// lstat opens path for no more than its attributes. A file that its writer
+// shares with nobody can be looked at in that way, so that one which did not
+// change is left alone however long it is kept open.
 func (t *Tree) lstat(path string) (info, error) {
-	f, err := t.openRoot(path)
+	h, err := t.openNamed(path, windows.FILE_READ_ATTRIBUTES)
 	if err != nil {
 		return info{}, err
 	}
-	defer f.Close()
-	return fstat(f)
+	defer windows.CloseHandle(h)
+	return statHandle(h)
 }
 
-// writers opens the file once more, denying writers: that fails while one is
-// there. The handle is closed at once, for a program that opens the file for
-// writing in between is refused.
-func (t *Tree) writers(f *os.File, _ uint64) Writers {
+// openNamed opens what has just this name; see [winfile.Open].
+func (t *Tree) openNamed(path string, access uint32) (windows.Handle, error) {
+	if t.follow {
+		return t.openFollowing(path)
+	}
+	return winfile.Open(windows.Handle(t.dir.Fd()), path, access, 0)
+}
+
+// openFollowing opens path by os.Root, which follows links inside the root. A
+// link leads to other names, but not to the same one in another case.
+func (t *Tree) openFollowing(path string) (windows.Handle, error) {
+	f, err := t.root.OpenFile(filepath.FromSlash(path), os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	if winfile.IsFolded(windows.Handle(f.Fd()), path) {
+		return 0, fs.ErrNotExist
+	}
+	var h windows.Handle
+	self := windows.CurrentProcess()
+	err = windows.DuplicateHandle(self, windows.Handle(f.Fd()), self, &h, 0, false, windows.DUPLICATE_SAME_ACCESS)
+	return h, err
+}
+
+// timesLag: NTFS takes the time of a write over from the writer's handle when
+// that is closed, so a version that did not change proves little while a writer
+// may be there, however long ago the file was last changed.
+const timesLag = true
+
+// writers does not ask: the one way to learn of a writer is to deny writing for
+// a moment, and a program that opens its file in that moment is refused.
+func (t *Tree) writers(*os.File, uint64) Writers { return Unknown }
+
+// lastWriters asks all the same, by opening the file once more while denying
+// writers, since what is written after this look would be lost with the file.
+func (t *Tree) lastWriters(f *os.File, _ uint64) Writers {
 	var name windows.NTUnicodeString // empty: the file of RootDirectory itself
 	oa := windows.OBJECT_ATTRIBUTES{RootDirectory: windows.Handle(f.Fd()), ObjectName: &name}
 	oa.Length = uint32(unsafe.Sizeof(oa))
@@ -78,8 +122,9 @@ type idInfo struct {
 	id     [16]byte
 }
 
-func fstat(f *os.File) (info, error) {
-	h := windows.Handle(f.Fd())
+func fstat(f *os.File) (info, error) { return statHandle(windows.Handle(f.Fd())) }
+
+func statHandle(h windows.Handle) (info, error) {
 	var basic basicInfo
 	var std standardInfo
 	if err := query(h, windows.FileBasicInfo, unsafe.Pointer(&basic), unsafe.Sizeof(basic)); err != nil {
@@ -92,15 +137,24 @@ func fstat(f *os.File) (info, error) {
 	if basic.attributes&windows.FILE_ATTRIBUTE_READONLY != 0 {
 		mode = 0o444
 	}
-	const special = windows.FILE_ATTRIBUTE_REPARSE_POINT | windows.FILE_ATTRIBUTE_DEVICE
 	in := info{
 		Version: state.Version{Size: std.size, MTime: unixNano(basic.write), CTime: unixNano(basic.change)},
 		mode:    mode,
-		regular: !std.dir && basic.attributes&special == 0,
+		regular: !std.dir && isHere(h, basic.attributes),
 	}
 	var err error
 	in.device, in.FileID, err = identify(h)
 	return in, err
+}
+
+// isHere asks for the reparse tag that [winfile.IsHere] has to know.
+func isHere(h windows.Handle, attributes uint32) bool {
+	var tag struct{ attributes, tag uint32 } // FILE_ATTRIBUTE_TAG_INFO
+	if attributes&windows.FILE_ATTRIBUTE_REPARSE_POINT != 0 &&
+		query(h, windows.FileAttributeTagInfo, unsafe.Pointer(&tag), unsafe.Sizeof(tag)) != nil {
+		return false
+	}
+	return winfile.IsHere(attributes, tag.tag)
 }
 
 // identify returns a file's volume and number; file systems without 128-bit
@@ -125,11 +179,15 @@ func query(h windows.Handle, class uint32, p unsafe.Pointer, size uintptr) error
 func unixNano(ticks int64) int64 { return (ticks - 116444736000000000) * 100 }
 
 func isNotDir(err error) bool {
-	return errors.Is(err, windows.ERROR_PATH_NOT_FOUND) || errors.Is(err, syscall.ENOTDIR)
+	return errors.Is(err, windows.ERROR_PATH_NOT_FOUND) || errors.Is(err, windows.ERROR_DIRECTORY) || errors.Is(err, syscall.ENOTDIR)
 }
 
 func isLink(err error) bool {
-	return errors.Is(err, syscall.ELOOP) || errors.Is(err, windows.ERROR_CANT_ACCESS_FILE)
+	return errors.Is(err, winfile.ErrLink) || errors.Is(err, syscall.ELOOP) || errors.Is(err, windows.ERROR_CANT_ACCESS_FILE)
 }
 
-func isShared(err error) bool { return errors.Is(err, windows.ERROR_SHARING_VIOLATION) }
+// isShared reports whether another program denies reading: all of the file, or
+// the part that it locked.
+func isShared(err error) bool {
+	return errors.Is(err, windows.ERROR_SHARING_VIOLATION) || errors.Is(err, windows.ERROR_LOCK_VIOLATION)
+}

@@ -68,7 +68,7 @@ func (t *tuner) observe(now time.Time, sent int64, failed bool) {
 
 // judge ends a round.
 func (t *tuner) judge(rate float64) {
-	if share := float64(t.failed) / float64(t.done); share >= congestion {
+	if share := float64(t.failed) / float64(t.done); t.congested() {
 		low := int(math.Ceil(float64(t.limit) * (1 - share/2)))
 		t.limit = max(min(low, t.limit-1), min(leastLimit, t.max))
 		t.trial, t.slow, t.rest, t.rate = 0, true, 4, rate
@@ -96,6 +96,13 @@ func (t *tuner) judge(rate float64) {
 		}
 		t.limit = min(t.limit+step, t.max)
 	}
+}
+
+// congested reports whether more requests were refused in the round than a
+// server that refuses few of them, whatever their number, does by chance.
+func (t *tuner) congested() bool {
+	n := float64(t.done)
+	return float64(t.failed) >= congestion*n+2*math.Sqrt(congestion*(1-congestion)*n)
 }
 
 // congested reports whether an error is of the kind that too many requests at

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/osssync/osssync/internal/state"
@@ -31,6 +32,8 @@ type Target struct {
 	Bucket Bucket
 	Index  Index
 	Object Properties
+
+	noCopy atomic.Int64 // when the role was found not to be allowed to copy, ns since 1970; 0: never
 }
 
 // Properties are given to every object of a Target.
@@ -101,6 +104,18 @@ type Uploads interface {
 	// Get returns nil when nothing is remembered.
 	Get(ctx context.Context, path string) (*state.Upload, error)
 	Drop(ctx context.Context, path string) error
+	// All returns every upload, without its parts.
+	All(ctx context.Context) ([]state.PathUpload, error)
+	Sums
+}
+
+// Sums remember of which parts objects consist, until the next Record or Forget
+// of the path. They are lost by a crash now and then.
+type Sums interface {
+	// Keep remembers them; none means to forget them.
+	Keep(ctx context.Context, path string, s state.Sums) error
+	// Kept returns nil when nothing is remembered.
+	Kept(ctx context.Context, path string) (*state.Sums, error)
 }
 
 // A Bucket stores objects. Every method is one request or, where a credential
@@ -141,6 +156,17 @@ type Multipart interface {
 	Complete(ctx context.Context, key, uploadID string, parts []Part) (Stored, error)
 	// Abort of an upload that is not there is no error.
 	Abort(ctx context.Context, key, uploadID string) error
+	// Pending lists the unfinished uploads of keys that begin with prefix, by
+	// key, up to a number of them.
+	Pending(ctx context.Context, prefix string, most int) ([]Pending, error)
+}
+
+// A Pending is a multipart upload that somebody began and nobody has completed
+// or aborted.
+type Pending struct {
+	Key   string
+	ID    string
+	Began time.Time // by the server's clock, to the second
 }
 
 // A Header is what goes with an object besides its bytes.

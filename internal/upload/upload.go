@@ -29,6 +29,12 @@ type Options struct {
 // crash.
 const largeFiles = 8
 
+// workersPerRequest is how many workers there are for each request that may be
+// in flight: while one waits for the answer, another reads its file or waits
+// for the index to be durable. How many requests there are is the gate's
+// business, and how much memory they take the budget's.
+const workersPerRequest = 2
+
 // An Uploader does the jobs of a Source.
 type Uploader struct {
 	src     Source
@@ -97,7 +103,7 @@ func (u *Uploader) Run(ctx context.Context) error {
 		}
 	})
 	var g errgroup.Group
-	for range u.opt.Workers {
+	for range workersPerRequest * u.opt.Workers {
 		g.Go(func() error { return u.work(ctx, work, &g) })
 	}
 	return g.Wait()

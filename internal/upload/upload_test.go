@@ -2,6 +2,7 @@ package upload
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"testing"
 
@@ -24,9 +25,12 @@ func TestSmall(t *testing.T) {
 		if got := r.store.count("put", "head", "create"); got != 1 {
 			t.Errorf("%d bytes: %d requests, want 1", size, got)
 		}
+		fi, err := os.Stat(r.path("d/f.txt"))
+		must(t, err)
+		mode := fmt.Sprintf("%04o", fi.Mode().Perm())
 		h := r.store.objects["k/d/f.txt"].h
 		if h.ContentType != "text/plain; charset=utf-8" || h.StorageClass != "IA" || h.Metadata["a"] != "b" ||
-			h.Metadata[metaMode] != "0644" || h.Metadata[metaMTime] == "" {
+			h.Metadata[metaMode] != mode || h.Metadata[metaMTime] == "" {
 			t.Errorf("header %+v", h)
 		}
 	}

@@ -19,8 +19,9 @@ import (
 )
 
 var (
-	benchFiles = flag.Int("files", 100_000, "how many files the benchmarks of scans make")
-	benchDirs  = flag.Int("dirs", 100, "in how many directories")
+	benchFiles   = flag.Int("files", 100_000, "how many files the benchmarks of scans make")
+	benchDirs    = flag.Int("dirs", 100, "in how many directories")
+	benchTreeDir = flag.String("tree", "", "a directory of -files files for the benchmarks of scans, in place of one that they make")
 )
 
 // A counter is the cheapest sink.
@@ -47,6 +48,10 @@ func (c *counter) Scanned(context.Context, Scan) error { return nil }
 // at once, so that what is compared finds them all in memory.
 func benchTree(b *testing.B) string {
 	b.Helper()
+	if *benchTreeDir != "" {
+		find(b, *benchTreeDir)
+		return *benchTreeDir
+	}
 	dir := b.TempDir()
 	var wg sync.WaitGroup
 	for w := range runtime.NumCPU() {

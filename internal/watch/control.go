@@ -110,6 +110,7 @@ func (w *Watcher) record(sum Scan) {
 
 // idle returns when it is time for a scan.
 func (w *Watcher) idle(ctx context.Context, sum Scan) error {
+	begun, every := time.Now(), w.every.Load()
 	rescan := time.NewTimer(w.pause(sum))
 	defer rescan.Stop()
 	root := time.NewTicker(rootEvery)
@@ -123,6 +124,10 @@ func (w *Watcher) idle(ctx context.Context, sum Scan) error {
 		case <-w.wake:
 			if w.wanted() {
 				return nil
+			}
+			if now := w.every.Load(); now != every {
+				every = now
+				rescan.Reset(w.pause(sum) - time.Since(begun))
 			}
 		case <-rescan.C:
 			return nil
@@ -146,7 +151,7 @@ func (w *Watcher) wanted() bool {
 
 // pause returns the time from the end of a scan to the next one.
 func (w *Watcher) pause(sum Scan) time.Duration {
-	d := w.opt.Rescan
+	d := time.Duration(w.every.Load())
 	if w.source() == nil {
 		d = min(d, max(pollMin, min(pollMax, pollFactor*sum.Took)))
 	}

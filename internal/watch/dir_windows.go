@@ -9,12 +9,15 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/osssync/osssync/internal/winfile"
 )
 
-// A root is the open root directory of a scan. [os.Root] opens all below it,
-// so that no link leads out of the tree; it also copes with long paths.
+// A root is the open root directory of a scan. All below it is opened by its
+// handle, so that no link leads out of the tree.
 type root struct {
 	root   *os.Root
+	dir    *directory // the same
 	id     Identity
 	follow bool
 }
@@ -42,34 +45,41 @@ func openRoot(path string, follow bool) (*root, error) {
 		return nil, err
 	}
 	root := &root{root: r, follow: follow}
-	d, err := root.open("")
+	f, err := r.Open(".")
+	if err == nil {
+		root.dir, err = newDirectory(f, "")
+	}
 	if err != nil {
 		r.Close()
 		return nil, err
 	}
-	defer d.close()
-	root.id = d.id
+	root.id = root.dir.id
 	return root, nil
 }
 
-func (r *root) close() { r.root.Close() }
+func (r *root) close() {
+	r.dir.close()
+	r.root.Close()
+}
 
-// open opens a directory below the root, without following a link in the last
-// element unless the root follows links.
+// open opens a directory below the root by the name that it has, without
+// following a link: a directory is told under one path only.
 func (r *root) open(path string) (*directory, error) {
-	name := "."
-	if path != "" {
-		name = filepath.FromSlash(path)
-		if isDir, err := r.kindOf(path); err != nil {
-			return nil, err
-		} else if !isDir {
-			return nil, &fs.PathError{Op: "open", Path: path, Err: windows.ERROR_DIRECTORY}
-		}
+	name := path
+	if name == "" {
+		name = "."
 	}
-	f, err := r.root.Open(name)
+	h, err := winfile.Open(windows.Handle(r.dir.f.Fd()), name, windows.FILE_GENERIC_READ, windows.FILE_DIRECTORY_FILE)
+	if errors.Is(err, winfile.ErrLink) {
+		err = windows.ERROR_DIRECTORY
+	}
 	if err != nil {
-		return nil, err
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
+	return newDirectory(os.NewFile(uintptr(h), path), path)
+}
+
+func newDirectory(f *os.File, path string) (*directory, error) {
 	var info windows.ByHandleFileInformation
 	if err := windows.GetFileInformationByHandle(windows.Handle(f.Fd()), &info); err != nil {
 		f.Close()
@@ -134,14 +144,6 @@ var dirClasses = [...]dirClass{
 	{windows.FileIdBothDirectoryInfo, 96, 8, 104, true},
 }
 
-// nameSurrogate is the bit of a reparse tag that makes it a link of some kind,
-// in contrast to a file that is merely stored in another way.
-const nameSurrogate = 0x20000000
-
-// notHere are the attributes of a file whose content is in some cloud, and
-// would be fetched if it were read.
-const notHere = windows.FILE_ATTRIBUTE_OFFLINE | windows.FILE_ATTRIBUTE_RECALL_ON_OPEN | windows.FILE_ATTRIBUTE_RECALL_ON_DATA_ACCESS
-
 // entries reads the directory into r.l: names, sizes, times and file ids at
 // once, without opening any file.
 func (r *reader) entries(root *root, d *directory) error {
@@ -178,7 +180,7 @@ func (r *reader) entry(root *root, d *directory, b []byte, info *dirInfo, c *dir
 		tag = info.eaSize
 	}
 	isDir := info.attributes&windows.FILE_ATTRIBUTE_DIRECTORY != 0
-	isLink := info.attributes&windows.FILE_ATTRIBUTE_REPARSE_POINT != 0 && tag&nameSurrogate != 0
+	isLink := winfile.IsLink(info.attributes, tag)
 	f := File{Name: name, Size: info.size, MTime: fileTime(info.lastWrite), CTime: fileTime(info.change)}
 	f.FileID[0] = *(*uint64)(unsafe.Pointer(&b[c.id]))
 	if c.idSize == 16 {
@@ -187,7 +189,7 @@ func (r *reader) entry(root *root, d *directory, b []byte, info *dirInfo, c *dir
 	switch {
 	case isLink && root.follow && !isDir && root.target(join(d.path, name), &f):
 		r.l.Files = append(r.l.Files, f)
-	case isLink || info.attributes&notHere != 0 && !isDir:
+	case isLink || !isDir && !winfile.IsHere(info.attributes, tag):
 		r.l.Special++
 	case isDir:
 		r.l.Dirs = append(r.l.Dirs, name)
@@ -219,13 +221,21 @@ func (r *root) target(path string, f *File) bool {
 // fileTime converts units of 100 ns since 1601 to nanoseconds since 1970.
 func fileTime(t int64) int64 { return (t - 116444736000000000) * 100 }
 
-// kindOf looks at a path without following a link in its last element.
+// kindOf looks at a path without following a link.
 func (r *root) kindOf(path string) (isDir bool, err error) {
-	fi, err := r.root.Lstat(filepath.FromSlash(path))
-	if err != nil {
-		return false, err
+	h, err := winfile.Open(windows.Handle(r.dir.f.Fd()), path, windows.FILE_READ_ATTRIBUTES, 0)
+	if errors.Is(err, winfile.ErrLink) {
+		return false, nil
 	}
-	return fi.Mode()&(fs.ModeDir|fs.ModeSymlink|fs.ModeIrregular) == fs.ModeDir, nil
+	if err != nil {
+		return false, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	defer windows.CloseHandle(h)
+	var info windows.ByHandleFileInformation
+	if err := windows.GetFileInformationByHandle(h, &info); err != nil {
+		return false, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return info.FileAttributes&windows.FILE_ATTRIBUTE_DIRECTORY != 0, nil
 }
 
 // isGone reports whether an error of open means that there is no such

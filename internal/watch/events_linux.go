@@ -81,8 +81,9 @@ func (s *inotify) changed(ev *fsnotify.Event, parent nodeID, dir, name, path str
 		if id != 0 {
 			s.drop(id)
 			s.pending.dir(path, true)
-			return
 		}
+		// Also of a directory: what is gone may have been a file, and the
+		// directory that was found here may have come after it.
 		s.pending.file(dir, name, mark(Removed)|markGone)
 	case ev.Has(fsnotify.Create):
 		m := mark(Changed) | markLook

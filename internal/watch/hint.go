@@ -17,7 +17,12 @@ func (w *Watcher) pass(ctx context.Context, src source, dirs []string, deep, cha
 	defer r.close()
 	p := newPass(w.sink, w.opt, src, r)
 	p.changed = changed
-	return p.run(ctx, dirs, deep, workers)
+	err = p.run(ctx, dirs, deep, workers)
+	if why := p.reason(); why != nil {
+		// A scan will tell the sink; until then it should not be a secret.
+		w.opt.Logger.WarnContext(ctx, "directories not read", "dirs", p.failed, "err", why)
+	}
+	return err
 }
 
 // look lists the directories that are pending.

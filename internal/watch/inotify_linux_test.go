@@ -95,6 +95,25 @@ func TestEventBelowUnknownDirectory(t *testing.T) {
 	}
 }
 
+// A file was removed and a directory made in its place, and that was entered
+// before the news of the file's end came: the file must not be believed in.
+func TestFileGoneWhereADirectoryIsKnown(t *testing.T) {
+	s, r := newSource(t, unlimited, func(error) {})
+	must(t, os.Mkdir(filepath.Join(s.root, "d"), 0o755), enter(t, s, r, ""), enter(t, s, r, "d"))
+	s.event(&fsnotify.Event{Name: filepath.Join(s.root, "d"), Op: fsnotify.Remove})
+	d, err := s.pending.takeDir(t.Context())
+	if err != nil || d.dir != "d" || !d.deep {
+		t.Errorf("%+v is to be listed, want d", d)
+	}
+	if n, _ := s.pending.count(); n != 1 {
+		t.Fatalf("%d paths are to be hinted, want d", n)
+	}
+	b, err := s.pending.takeFiles(t.Context())
+	if err != nil || Cause(b.names["d"]&markCause) != Removed {
+		t.Errorf("%+v is to be hinted, want that d was removed", b)
+	}
+}
+
 // A barrier must not overtake the news of an overflow.
 func TestCookieWaitsForErrors(t *testing.T) {
 	told, release := make(chan struct{}), make(chan struct{})

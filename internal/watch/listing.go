@@ -32,10 +32,6 @@ func (r *reader) read(root *root, d *directory) (*Listing, error) {
 	l := &r.l
 	l.Dirs = slices.DeleteFunc(l.Dirs, func(name string) bool { return r.exclude(join(d.path, name)) })
 	slices.Sort(l.Dirs)
-	byName := func(a, b File) int { return strings.Compare(a.Name, b.Name) }
-	if !slices.IsSortedFunc(l.Files, byName) {
-		slices.SortFunc(l.Files, byName)
-	}
 	l.Digest = digestSeed
 	for i := range l.Files {
 		l.Digest += digestFile(&l.Files[i])

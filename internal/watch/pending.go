@@ -71,6 +71,7 @@ type pending struct {
 	held      []uint64       // eras of work that only a scan that has not begun can do
 	ended     chan struct{}  // closed and replaced when an era has no more work
 	collapses uint64
+	pulses    []chan struct{} // of whoever wants to see takeFiles come round
 
 	wakeFiles, wakeDirs chan struct{}
 }
@@ -236,6 +237,7 @@ func (p *pending) putHeld(eras []uint64) {
 func (p *pending) takeFiles(ctx context.Context) (*bucket, error) {
 	for {
 		p.mu.Lock()
+		p.answer()
 		if len(p.fifo) > 0 {
 			b := p.fifo[0]
 			p.fifo[0] = nil

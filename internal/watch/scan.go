@@ -28,10 +28,20 @@ type pass struct {
 
 	files, dirs, special atomic.Int64
 
-	mu     sync.Mutex
-	failed int64
-	unread []string
-	reason error // of the first that was not read
+	mu      sync.Mutex
+	failed  int64
+	unread  []string
+	reasons []error // of unread
+}
+
+// reason returns why the first directory was not read, nil if all were.
+func (p *pass) reason() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failed == 0 {
+		return nil
+	}
+	return p.reasons[0]
 }
 
 // ScanOnce scans the tree below root once, without watching it. It returns an
@@ -86,7 +96,9 @@ func scan(ctx context.Context, path string, s Sink, opt Options, src source, num
 		Number:   number,
 		Complete: p.failed == 0,
 		Unread:   p.unread,
-		Why:      p.reason,
+		Reasons:  p.reasons,
+		Failed:   p.failed,
+		Why:      p.reason(),
 		Root:     r.id,
 		Files:    p.files.Load(),
 		Dirs:     p.dirs.Load(),
@@ -94,7 +106,7 @@ func scan(ctx context.Context, path string, s Sink, opt Options, src source, num
 		Took:     time.Since(start),
 	}
 	if len(p.unread) > 0 && p.unread[0] == "" && p.dirs.Load() == 0 {
-		sum.Err = p.reason
+		sum.Err = p.reason()
 	}
 	return sum, nil
 }
@@ -243,11 +255,9 @@ func (p *pass) notRead(dir string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.failed++
-	if p.reason == nil {
-		p.reason = err
-	}
 	if len(p.unread) < maxUnread {
 		p.unread = append(p.unread, dir)
+		p.reasons = append(p.reasons, err)
 	}
 }
 

@@ -106,7 +106,7 @@ type Listing struct {
 	// run. It is never 0, but for a directory that is not there.
 	Digest uint64
 
-	Files   []File   // regular files, by name, bytewise
+	Files   []File   // regular files, in no order: whoever knows the digest needs none
 	Dirs    []string // names of the directories that are entered, bytewise
 	Special int      // symbolic links, FIFOs, sockets and devices: not listed
 	Scan    uint64   // Number of the scan that it is part of, 0 for a single look
@@ -123,7 +123,9 @@ type Scan struct {
 	Number   uint64   // 1 for the first
 	Complete bool     // every directory was read
 	Unread   []string // directories that were not, the first 1,000; what is below them is unknown
-	Why      error    // the reason of the first of Unread
+	Reasons  []error  // why, of each of Unread
+	Failed   int64    // how many were not, those that Unread has no room for included
+	Why      error    // the first of Reasons
 	Root     Identity
 	Files    int64
 	Dirs     int64 // with the root

@@ -31,6 +31,7 @@ type Watcher struct {
 
 	wake     chan struct{} // something is wanted of control
 	wantScan atomic.Bool
+	every    atomic.Int64 // time from scan to scan, ns
 
 	mu        sync.Mutex // before pending's; a source's own comes before both
 	src       source
@@ -56,6 +57,7 @@ func New(root string, s Sink, opt Options) *Watcher {
 		ended:     make(chan struct{}),
 		wantFresh: true,
 	}
+	w.every.Store(int64(w.opt.Rescan))
 	w.pending = newPending(w.Rescan)
 	w.pending.hold() // until the first scan has ended
 	return w
@@ -82,6 +84,13 @@ func (w *Watcher) Run(ctx context.Context) error {
 // that is under way is followed by one more.
 func (w *Watcher) Rescan() {
 	w.wantScan.Store(true)
+	wake(w.wake)
+}
+
+// SetRescan changes [Options.Rescan], also for the wait that is under way. It
+// may be called at any time.
+func (w *Watcher) SetRescan(d time.Duration) {
+	w.every.Store(int64(Options{Rescan: d}.withDefaults().Rescan))
 	wake(w.wake)
 }
 

@@ -18,15 +18,17 @@ const module = "github.com/osssync/osssync/"
 // allowed lists, for each package of the product, the packages of this module
 // that it may import. Tests may import the sandbox besides.
 var allowed = map[string][]string{
-	"cmd/osssync":     {"internal/config", "internal/creds", "internal/state", "internal/watch", "internal/plan", "internal/upload", "internal/bucket", "internal/agent"},
-	"internal/config": {},
-	"internal/creds":  {},
-	"internal/state":  {},
-	"internal/watch":  {},
-	"internal/upload": {"internal/state"},
-	"internal/plan":   {"internal/state", "internal/upload"},
-	"internal/bucket": {"internal/upload", "internal/creds"},
-	"internal/agent":  {"internal/watch", "internal/plan", "internal/upload", "internal/state", "internal/config"},
+	"cmd/osssync":      {"internal/config", "internal/creds", "internal/state", "internal/watch", "internal/plan", "internal/upload", "internal/bucket", "internal/agent", "internal/service"},
+	"internal/config":  {},
+	"internal/creds":   {},
+	"internal/state":   {},
+	"internal/service": {},
+	"internal/winfile": {},
+	"internal/watch":   {"internal/winfile"},
+	"internal/upload":  {"internal/state", "internal/winfile"},
+	"internal/plan":    {"internal/state", "internal/upload"},
+	"internal/bucket":  {"internal/upload", "internal/creds"},
+	"internal/agent":   {"internal/watch", "internal/plan", "internal/upload", "internal/state", "internal/config"},
 }
 
 // confined lists what only one package may import.

@@ -71,6 +71,7 @@ func (b *bench) sync(ctx context.Context, w *world, files int64) (wall, cpu time
 	if err != nil {
 		return 0, 0, fmt.Errorf("osssync sync: %w", err)
 	}
+	b.peak = peakMemory(cmd.ProcessState)
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	var last struct{ Summary summary }
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
@@ -119,11 +120,11 @@ func smallFilesSlow(ctx context.Context, b *bench) error {
 	}
 	defer w.Close()
 	plain := rate{what: "plain loop, 64 at a time", n: slowFiles, unit: "files"}
-	if plain.took, err = (clientFlags{mode: "files", base: w.base(), path: dir, workers: workers}).start(ctx); err != nil {
+	if plain.took, plain.cpu, err = (clientFlags{mode: "files", base: w.base(), path: dir, workers: workers}).start(ctx); err != nil {
 		return err
 	}
 	head := rate{what: "HEAD before PUT, 3 at a time", n: headFiles, unit: "files"}
-	if head.took, err = (clientFlags{mode: "files", base: w.base(), path: dir, workers: 3, limit: headFiles, head: true}).start(ctx); err != nil {
+	if head.took, _, err = (clientFlags{mode: "files", base: w.base(), path: dir, workers: 3, limit: headFiles, head: true}).start(ctx); err != nil {
 		return err
 	}
 	ours := rate{what: "osssync", n: slowFiles, unit: "files"}
@@ -147,16 +148,18 @@ func smallFilesFast(ctx context.Context, b *bench) error {
 	}
 	defer w.Close()
 	plain := rate{what: "plain loop, 64 at a time", n: fastFiles, unit: "files"}
-	if plain.took, err = (clientFlags{mode: "files", base: w.base(), path: dir, workers: workers}).start(ctx); err != nil {
+	if plain.took, plain.cpu, err = (clientFlags{mode: "files", base: w.base(), path: dir, workers: workers}).start(ctx); err != nil {
 		return err
 	}
 	ours := rate{what: "osssync", n: fastFiles, unit: "files"}
-	var cpu time.Duration
-	if ours.took, cpu, err = b.sync(ctx, w, fastFiles); err != nil {
+	if ours.took, ours.cpu, err = b.sync(ctx, w, fastFiles); err != nil {
 		return err
 	}
 	ours.against(plain)
-	fmt.Printf("  %-44s %10.0f µs a file\n", "osssync, processor time", cpu.Seconds()*1e6/fastFiles)
+	for _, r := range []rate{ours, plain} {
+		fmt.Printf("  %-44s %10.0f µs a file\n", r.what+", processor time", r.cpu.Seconds()*1e6/r.n)
+	}
+	fmt.Printf("  %-44s %10.2f\n", "osssync / "+plain.what+", processor time", ours.cpu.Seconds()/plain.cpu.Seconds())
 	return nil
 }
 
@@ -176,7 +179,8 @@ func largeFile(ctx context.Context, b *bench) error {
 	var plainTook, oursTook []time.Duration
 	for range 3 {
 		took, err := b.largeRound(dir, func(w *world) (time.Duration, error) {
-			return clientFlags{mode: "multipart", base: w.base(), path: path, workers: 8}.start(ctx)
+			took, _, err := clientFlags{mode: "multipart", base: w.base(), path: path, workers: 8}.start(ctx)
+			return took, err
 		})
 		if err != nil {
 			return err

@@ -39,18 +39,20 @@ func (c *clientFlags) define(f *flag.FlagSet) {
 }
 
 // start runs the client and returns how long that took, from the process's
-// start to its end.
-func (c clientFlags) start(ctx context.Context) (time.Duration, error) {
+// start to its end, and how much processor time it used.
+func (c clientFlags) start(ctx context.Context) (took, cpu time.Duration, err error) {
 	exe, err := os.Executable()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	cmd := exec.CommandContext(ctx, exe, "-client", c.mode, "-base", c.base, "-path", c.path,
 		fmt.Sprint("-workers=", c.workers), fmt.Sprint("-limit=", c.limit), fmt.Sprint("-head=", c.head))
 	cmd.Stderr = os.Stderr
 	begun := time.Now()
-	err = cmd.Run()
-	return time.Since(begun), err
+	if err = cmd.Run(); err != nil {
+		return 0, 0, err
+	}
+	return time.Since(begun), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), nil
 }
 
 // run is the client.

@@ -59,11 +59,11 @@ func start(t *testing.T, config string, prefix ...string) *daemon {
 		d.cmd.Process.Kill()
 		<-d.exit
 		close(d.exit)
-		if t.Failed() {
-			t.Logf("the agent's log:\n%s", d.log)
-		}
 		if strings.Contains(d.log.String(), "DATA RACE") {
 			t.Error("the race detector has something to say")
+		}
+		if t.Failed() {
+			t.Logf("the agent's log:\n%s", d.log)
 		}
 	})
 	return d

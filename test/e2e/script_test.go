@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,6 +31,8 @@ type boxKey struct{}
 //	metadata-mode MODE      optional, required or disabled
 //	oss-fault OP STATUS CODE every request of the kind is answered so; OP can be "any"
 //	big FILE SIZE           make a file of SIZE bytes
+//	drop KEY…               somebody else deletes these objects
+//	await REGEXP COMMAND…   run a command until it succeeds and its output matches
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -49,8 +52,10 @@ func TestScript(t *testing.T) {
 			"metadata-mode": func(ts *testscript.TestScript, _ bool, args []string) { theBox(ts).ECS.SetMode(ecs.Mode(args[0])) },
 			"oss-fault":     ossFault,
 			"big":           big,
+			"drop":          drop,
 			"as-nobody":     asNobody,
 			"exits":         exits,
+			"await":         await,
 		},
 	})
 }
@@ -64,6 +69,7 @@ func setup(env *testscript.Env) error {
 	env.Values[boxKey{}] = b
 	env.Setenv("PATH", filepath.Dir(bin)+string(os.PathListSeparator)+env.Getenv("PATH"))
 	env.Setenv("OSSSYNC", bin)
+	env.Setenv("GORACE", "atexit_sleep_ms=50") // instead of a second after each of many commands
 	env.Setenv("HOME", filepath.Join(env.WorkDir, ".home"))
 	env.Setenv("OSS", b.OSSEndpoint)
 	env.Setenv("METADATA", b.MetadataEndpoint)
@@ -162,6 +168,12 @@ func big(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(writeRandom(ts.MkAbs(args[0]), size, 1))
 }
 
+func drop(ts *testscript.TestScript, _ bool, args []string) {
+	for _, key := range args {
+		ts.Check(theBox(ts).Remove(key))
+	}
+}
+
 // exits runs a command and wants this exit code, within a quarter of a minute.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	want, err := strconv.Atoi(args[0])
@@ -175,6 +187,24 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if took := time.Since(start); took > time.Minute {
 		ts.Fatalf("%s: took %s", strings.Join(args[1:], " "), took)
+	}
+}
+
+// await runs a command until it succeeds and its standard output matches.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 || neg {
+		ts.Fatalf("usage: await REGEXP COMMAND…")
+	}
+	want, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		err := ts.Exec(args[1], args[2:]...)
+		if err == nil && want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s: no %q within %v", strings.Join(args[1:], " "), args[0], patience)
+		}
 	}
 }
 

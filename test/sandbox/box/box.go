@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -167,13 +168,16 @@ func (b *Box) start(opt Options) error {
 	return nil
 }
 
-// Asked returns how many requests to OSS have come over the network. The
-// box's own, such as those of Objects, are in the server's log but not in it.
+// Asked returns how many requests to OSS have come over the network but for
+// those about leases, which come when they are due. The box's own, such as those
+// of Objects, are not in it.
 func (b *Box) Asked() int64 { return b.asked.Load() }
 
 func (b *Box) counted(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b.asked.Add(1)
+		if key, err := url.PathUnescape(r.URL.EscapedPath()); err != nil || !IsLease(key) {
+			b.asked.Add(1)
+		}
 		h.ServeHTTP(w, r)
 	})
 }

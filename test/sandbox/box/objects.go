@@ -18,8 +18,12 @@ type Object struct {
 // pageSize is how many objects are asked for at a time.
 const pageSize = "200"
 
-// Objects returns what is in the bucket, by key. It asks aside: the server's log
-// does not show it, and no fault happens to it.
+// IsLease reports whether a key is that of a lease, which no file has.
+func IsLease(key string) bool { return strings.HasSuffix(key, ".osssync/lease") }
+
+// Objects returns what is in the bucket, by key, but for the leases by which
+// agents notice each other. It asks aside: the server's log does not show it, and
+// no fault happens to it.
 func (b *Box) Objects() (map[string]Object, error) {
 	objects := map[string]Object{}
 	for marker, more := "", true; more; {
@@ -41,6 +45,9 @@ func (b *Box) Objects() (map[string]Object, error) {
 			if err != nil {
 				return nil, fmt.Errorf("list %s: %w", b.Bucket, err)
 			}
+			if IsLease(key) {
+				continue
+			}
 			o, there, err := b.complete(key, Object{Size: c.Size, ETag: strings.Trim(c.ETag, `"`)})
 			if err != nil {
 				return nil, err
@@ -56,4 +63,12 @@ func (b *Box) Objects() (map[string]Object, error) {
 		more = page.IsTruncated
 	}
 	return objects, nil
+}
+
+// Remove deletes an object as somebody else would. It asks aside, as Objects does.
+func (b *Box) Remove(key string) error {
+	if w := b.ask(http.MethodDelete, key, url.Values{}); w.Code != http.StatusNoContent {
+		return fmt.Errorf("delete %s: status %d", key, w.Code)
+	}
+	return nil
 }

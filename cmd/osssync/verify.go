@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/osssync/osssync/internal/agent"
+	"github.com/osssync/osssync/internal/config"
+)
+
+const verifyLong = `Compare the index with the bucket and with the disk, for the jobs named or all of
+them. Nothing is downloaded: sizes and ETags come from listings, and an object
+whose ETag does not settle it is asked for its CRC-64. No file is read: sizes and
+times tell whether one has changed. Prints a line for each difference:
+  missing   the object is not in the bucket
+  differs   the object is not the one that was sent
+  pending   the file has changed since and is yet to be sent
+  gone      the file is not there any more
+  unread    nothing can be told of the file
+Objects that the index knows nothing of are counted, and listed with --json.
+With --repair what is missing or differs is sent again: by the agent if it runs,
+else in a pass like sync. The exit code is 3 if something differs and is left so.
+The role needs oss:ListObjects below the prefixes and oss:GetObject for the
+CRC-64s; osssync policy --verify prints the policy.`
+
+const repairHint = "osssync verify --repair sends again what is missing or differs in the bucket"
+
+// A verifyCommand compares the index with the bucket and the disk.
+type verifyCommand struct {
+	app    *app
+	repair bool
+	json   bool
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	c := &verifyCommand{app: a}
+	cmd := &cobra.Command{
+		Use:               "verify [JOB…] [--repair] [--json]",
+		Short:             a.tr("Compare the index with the bucket and the disk"),
+		Long:              a.tr(verifyLong),
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: a.completeJobs,
+		RunE:              func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args) },
+	}
+	cmd.Flags().BoolVar(&c.repair, "repair", false, a.tr("send again what is missing or differs in the bucket"))
+	cmd.Flags().BoolVar(&c.json, "json", false, a.tr("print one JSON object per line"))
+	return cmd
+}
+
+func (c *verifyCommand) run(ctx context.Context, names []string) error {
+	conf, err := c.app.load(false)
+	if err != nil {
+		return err
+	}
+	jobs, err := pickJobs(conf, "verify", names)
+	if err != nil {
+		return err
+	}
+	out := newVerifyOutput(c.app, c.json)
+	how := agent.VerifyOptions{Report: out.difference, Progress: out.progress}
+	if err := c.prepare(ctx, conf, &how); err != nil {
+		return err
+	}
+	s := newSession(conf, c.app.quietLogger(conf))
+	if how.Resend {
+		if s, err = agentSession(conf, c.app.quietLogger(conf)); err != nil {
+			return err
+		}
+	}
+	opt := s.agentOptions(ctx, jobs)
+	opt.Report = out.event
+	opt.Grace = func(time.Duration) time.Duration { return interruptGrace }
+	sum, err := agent.New(opt).Verify(ctx, how)
+	out.finish(sum, s.requests())
+	return c.outcome(ctx, out, how, sum, err)
+}
+
+// prepare finds out whether an agent is at work, and who is to send files again:
+// the agent, or this process where none runs.
+func (c *verifyCommand) prepare(ctx context.Context, conf *config.Config, how *agent.VerifyOptions) error {
+	client := agent.NewClient(config.Sockets(conf.StateDir()))
+	_, err := client.Status(ctx, "")
+	how.Beside = !errors.Is(err, agent.ErrNotRunning)
+	switch {
+	case !c.repair:
+	case err == nil:
+		how.Recheck = client.Recheck
+	case errors.Is(err, agent.ErrNotRunning):
+		how.Resend = true
+	default:
+		return agentError("verify", err)
+	}
+	return nil
+}
+
+// outcome turns what was found, and done about it, into the error that has the
+// right exit code.
+func (c *verifyCommand) outcome(ctx context.Context, out *verifyOutput, how agent.VerifyOptions, sum agent.Verified, err error) error {
+	left := sum
+	if c.repair {
+		left.Missing, left.Differ = 0, max(0, sum.Missing+sum.Differ-sum.Repaired)
+	}
+	if how.Resend {
+		left.Pending, left.Gone = 0, 0 // the pass has seen to them
+	}
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return err
+	case out.failed > 0:
+		return &commandError{exitPartial, fmt.Errorf("verify: %d files could not be sent: %w", out.failed, out.firstErr), hint(out.firstErr)}
+	case out.held != nil:
+		return &commandError{exitPaused, fmt.Errorf("verify: deletions are held: %w", out.held), "look at the source; nothing was deleted"}
+	case left.Equal():
+		return nil
+	}
+	h := ""
+	if left.Missing+left.Differ > 0 && !c.repair {
+		h = repairHint
+	}
+	n := left.Missing + left.Differ + left.Pending + left.Gone + left.Unread
+	return &commandError{exitPartial, fmt.Errorf("verify: %d differences in %d files", n, sum.Files), h}
+}

@@ -1,0 +1,272 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/osssync/osssync/internal/plan"
+)
+
+const (
+	// replyTime bounds the wait for an answer to all that is answered at once.
+	replyTime = time.Minute
+	// partingTime bounds the wait for the receipt of a wait that was ended early.
+	partingTime = 800 * time.Millisecond
+	// maxReply bounds what is read of an answer, bytes.
+	maxReply = 64 << 20
+	// maxForm bounds the body of a request, bytes; longer lists are sent in
+	// several.
+	maxForm = 1 << 20
+)
+
+// ErrNotRunning means that no agent listens, or that it ended before it
+// answered.
+var ErrNotRunning = errors.New("agent is not running")
+
+// A Client talks to the running agent over its control socket. It is safe for
+// concurrent use.
+type Client struct {
+	doors []door
+	home  string // the socket that only an agent of the same state directory has
+}
+
+// A door is one of the addresses at which the agent may be.
+type door struct {
+	socket string
+	http   *http.Client
+}
+
+// NewClient returns a client of the agent that listens at one of the sockets,
+// which are tried in order; config.Sockets tells them. It asks nothing yet.
+func NewClient(sockets []string) *Client {
+	c := &Client{}
+	for _, socket := range sockets {
+		c.home = socket
+		c.doors = append(c.doors, door{socket, &http.Client{
+			Transport: &http.Transport{
+				DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+					return dialSocket(ctx, socket)
+				},
+				DisableKeepAlives: true,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}})
+	}
+	return c
+}
+
+// Status returns what the agent is doing, of one job or, with "", of all. An
+// error for a job that it does not have is an *UnknownJobError.
+func (c *Client) Status(ctx context.Context, job string) (Status, error) {
+	var st Status
+	err := c.soon(ctx, http.MethodGet, "status", jobForm(job), &st)
+	return st, err
+}
+
+// Wait returns once every change made before the call is verified in OSS, of
+// these jobs or, with none, of all. A job that is paused by hand is not waited
+// for. When ctx ends first, its error is returned with a receipt of what is
+// known then, which is empty if the agent does not tell.
+func (c *Client) Wait(ctx context.Context, jobs []string) (Receipt, error) {
+	var r Receipt
+	err := c.do(ctx, http.MethodGet, "wait", url.Values{"job": jobs}, &r)
+	if ctx.Err() == nil {
+		return r, err
+	}
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), partingTime)
+	defer cancel()
+	// What cannot be told any more is left out.
+	_ = c.do(late, http.MethodGet, "receipt", url.Values{"job": jobs}, &r)
+	return r, ctx.Err()
+}
+
+// Why returns the story of one file by its absolute path on this machine.
+func (c *Client) Why(ctx context.Context, path string) (Explanation, error) {
+	var e Explanation
+	err := c.soon(ctx, http.MethodGet, "why", url.Values{"path": {path}}, &e)
+	return e, err
+}
+
+// Rescan asks for a scan of the whole source of these jobs or, with none, of
+// all. It returns the jobs that were told and does not wait for them.
+func (c *Client) Rescan(ctx context.Context, jobs []string) ([]string, error) {
+	return c.tell(ctx, "rescan", jobs)
+}
+
+// Pause stops the uploads of these jobs or, with none, of all until Resume, or
+// until the agent ends. What is under way goes on. It returns the jobs told.
+func (c *Client) Pause(ctx context.Context, jobs []string) ([]string, error) {
+	return c.tell(ctx, "pause", jobs)
+}
+
+// Resume ends Pause and returns the jobs told.
+func (c *Client) Resume(ctx context.Context, jobs []string) ([]string, error) {
+	return c.tell(ctx, "resume", jobs)
+}
+
+// Retry makes these jobs or, with none, all try at once what has failed. It
+// returns the jobs told.
+func (c *Client) Retry(ctx context.Context, jobs []string) ([]string, error) {
+	return c.tell(ctx, "retry", jobs)
+}
+
+// Approve lets a job do the deletions that it holds. An error wraps
+// plan.ErrNothingHeld where there is nothing to approve.
+func (c *Client) Approve(ctx context.Context, job string) error {
+	if err := c.soon(ctx, http.MethodPost, "approve", jobForm(job), nil); errors.Is(err, plan.ErrNothingHeld) {
+		return fmt.Errorf("approve %s: %w", job, err)
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// Reload makes the agent read its configuration anew. When that has mistakes
+// nothing changes, and the error joins them, each a *config.Error.
+func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
+	var r Reloaded
+	err := c.soon(ctx, http.MethodPost, "reload", nil, &r)
+	return r, err
+}
+
+// Recheck makes a job forget, durably, what it knows of these files and look at
+// them again, so that each is sent once more. The paths are absolute or
+// relative to the source with / between the elements. It returns how many were
+// forgotten.
+func (c *Client) Recheck(ctx context.Context, job string, paths []string) (int, error) {
+	total := 0
+	for len(paths) > 0 {
+		form, size := jobForm(job), 0
+		for len(paths) > 0 && size+3*len(paths[0]) < maxForm/2 {
+			form.Add("path", paths[0])
+			size += len("&path=") + 3*len(paths[0])
+			paths = paths[1:]
+		}
+		if size == 0 {
+			return total, fmt.Errorf("recheck %s: path too long", job)
+		}
+		var n struct {
+			Files int `json:"files"`
+		}
+		if err := c.soon(ctx, http.MethodPost, "recheck", form, &n); err != nil {
+			return total, err
+		}
+		total += n.Files
+	}
+	return total, nil
+}
+
+func jobForm(job string) url.Values {
+	if job == "" {
+		return url.Values{}
+	}
+	return url.Values{"job": {job}}
+}
+
+func (c *Client) tell(ctx context.Context, verb string, jobs []string) ([]string, error) {
+	var r struct {
+		Jobs []string `json:"jobs"`
+	}
+	err := c.soon(ctx, http.MethodPost, verb, url.Values{"job": jobs}, &r)
+	return r.Jobs, err
+}
+
+// soon is do for what is answered at once.
+func (c *Client) soon(ctx context.Context, method, verb string, form url.Values, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, replyTime)
+	defer cancel()
+	return c.do(ctx, method, verb, form, into)
+}
+
+// do asks the first agent that is there and has the same state directory.
+func (c *Client) do(ctx context.Context, method, verb string, form url.Values, into any) error {
+	missing, denied := ErrNotRunning, error(nil)
+	for _, d := range c.doors {
+		err := d.ask(ctx, c.home, method, verb, form, into)
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("ask agent: %w", ctx.Err())
+		case errors.Is(err, fs.ErrNotExist), isNoListener(err):
+		case errors.Is(err, errMisdirected):
+			missing = fmt.Errorf("%w with this state directory: the one at %s has another", ErrNotRunning, d.socket)
+		case errors.Is(err, fs.ErrPermission):
+			if denied == nil {
+				denied = &fs.PathError{Op: "control socket", Path: d.socket, Err: fs.ErrPermission}
+			}
+		default:
+			return err
+		}
+	}
+	if denied != nil {
+		return denied
+	}
+	return missing
+}
+
+// errMisdirected is the answer of an agent with another state directory.
+var errMisdirected = errors.New("agent of another state directory")
+
+// ask sends one request to the agent at the door.
+func (d door) ask(ctx context.Context, home, method, verb string, form url.Values, into any) error {
+	target, body := "http://osssync/"+verb, io.Reader(nil)
+	if method == http.MethodGet {
+		target += "?" + form.Encode()
+	} else {
+		body = strings.NewReader(form.Encode())
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return err
+	}
+	req.Header.Set(homeHeader, home)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	resp, err := d.http.Do(req)
+	if err != nil {
+		return callError(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	if err != nil {
+		return callError(err)
+	}
+	if resp.StatusCode == http.StatusForbidden {
+		return fs.ErrPermission
+	}
+	if resp.StatusCode != http.StatusOK {
+		return readProblem(resp.StatusCode, text)
+	}
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("read answer of the agent: %w", err)
+	}
+	return nil
+}
+
+// callError makes what broke a call short: the URL in it is of no use to
+// anybody, and an agent that ends in mid-answer is one that does not run.
+func callError(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok || !isEnd(err) {
+		return err
+	}
+	return fmt.Errorf("%w any more", ErrNotRunning)
+}
+
+func isEnd(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}

@@ -1,0 +1,165 @@
+package bucket
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aliyun/aliyun-oss-go-sdk/oss"
+
+	"github.com/osssync/osssync/internal/creds"
+)
+
+// quickBody is up to which size the put of an object goes the quick way, in
+// bytes. What the SDK costs for each request does not matter beside a larger
+// body, and its header and all of a body of this size leave in one write.
+const quickBody = 24 << 10
+
+// isQuick reports whether a call goes the quick way: many small files are many
+// such calls, and nothing else is.
+func (c *call) isQuick() bool {
+	return c.method == http.MethodPut && c.body != nil && c.params == nil && c.key != "" && len(c.body) <= quickBody
+}
+
+// quick does what the SDK's Conn does, with the same request and the same
+// errors, at a third of the cost: it builds the request once, signs it with a
+// key that is derived once a day, and hands the transport a body that it knows
+// to be in memory.
+func (b *Bucket) quick(ctx context.Context, c *call, s *session, offset time.Duration) (*oss.Response, error) {
+	now := time.Now().Add(offset).UTC()
+	host, path := b.endpoint.host, "/"+escape(c.key)
+	plain := "/" + c.key
+	if b.endpoint.pathStyle {
+		path, plain = "/"+b.opt.Name+path, "/"+b.opt.Name+plain
+	} else {
+		host = b.opt.Name + "." + host
+	}
+	req := &http.Request{
+		Method: c.method, Host: host, ContentLength: int64(len(c.body)),
+		URL:   &url.URL{Scheme: b.endpoint.scheme, Host: host, Path: plain, RawPath: path},
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: b.quickHeader(c, s.snap, now),
+		Body:   http.NoBody,
+	}
+	fields := make([]field, 0, 16)
+	for name, values := range req.Header {
+		name = strings.ToLower(name)
+		if name == "content-type" || name == "content-md5" || strings.HasPrefix(name, "x-oss-") {
+			fields = append(fields, field{name, values[0]})
+		}
+	}
+	signed := "/" + b.opt.Name + "/" + strings.ReplaceAll(escape(c.key), "%2F", "/")
+	req.Header["Authorization"] = []string{s.signer.sign(c.method, signed, fields, now)}
+	resp, err := b.line.send(ctx, req, c.body)
+	if err != nil {
+		return nil, err
+	}
+	r := &oss.Response{StatusCode: resp.StatusCode, Headers: resp.Header, Body: resp.Body}
+	if resp.StatusCode/100 == 2 {
+		return r, nil
+	}
+	return r, answerError(resp)
+}
+
+// quickHeader returns the header of a request but for its signature.
+func (b *Bucket) quickHeader(c *call, snap *creds.Snapshot, now time.Time) http.Header {
+	h := make(http.Header, len(c.header)+8)
+	values := make([]string, 0, len(c.header)+8) // one allocation for all
+	set := func(name, value string) {
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	for name, value := range c.header {
+		set(name, value)
+	}
+	set("Date", now.Format(http.TimeFormat))
+	set("x-oss-date", now.Format(signTime))
+	set("x-oss-content-sha256", unsignedPayload)
+	set("User-Agent", b.opt.UserAgent)
+	if token := snap.SecurityToken.Reveal(); token != "" {
+		set("x-oss-security-token", token)
+	}
+	// To repeat it does no harm: the transport may, when a kept connection
+	// turns out to be dead. The header, being empty, is not sent.
+	h["Idempotency-Key"] = nil
+	return h
+}
+
+// answerError returns what the SDK would make of an answer that is no success.
+func answerError(resp *http.Response) error {
+	if resp.StatusCode < 400 {
+		return fmt.Errorf("oss: service returned %d", resp.StatusCode)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	var e oss.ServiceError
+	if len(body) > 0 {
+		if err := xml.Unmarshal(body, &e); err != nil {
+			return errors.New("answer is not one of OSS")
+		}
+	}
+	e.StatusCode = resp.StatusCode
+	return e
+}
+
+// send carries a small request: the line paces it as a whole, and the answer
+// is read here, so that there is one limit in time for all of it. The bytes
+// are copied: the transport may go on reading them after it has returned, when
+// the caller has other use for the memory.
+func (l *line) send(ctx context.Context, req *http.Request, data []byte) (*http.Response, error) {
+	for left := len(data); left > 0 && l.limiter != nil; {
+		n, err := pace(ctx, l.limiter, left)
+		if err != nil {
+			return nil, err
+		}
+		left -= n
+	}
+	l.requests.Add(1)
+	limit := 2*l.times.dial + l.times.answer + time.Duration(len(data))*time.Second/time.Duration(l.times.speed)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errStalled)
+	defer cancel()
+	if data = bytes.Clone(data); len(data) > 0 {
+		// Readers of types that the transport knows, or it would send the
+		// header on its own.
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
+		req.Body, _ = req.GetBody()
+	}
+	if l.sent != nil && len(data) > 0 {
+		l.sent(len(data))
+	}
+	resp, err := l.base.RoundTrip(req.WithContext(ctx))
+	if err == nil && resp.Body != http.NoBody {
+		err = l.drain(resp)
+	}
+	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
+		err = errStalled
+	}
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// drain replaces the body of an answer by its bytes.
+func (l *line) drain(resp *http.Response) error {
+	most := int64(longestReply)
+	if resp.StatusCode >= 300 {
+		most = longestError
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, most))
+	err = errors.Join(err, resp.Body.Close())
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return nil
+}

@@ -1,0 +1,71 @@
+package watch
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/windows"
+)
+
+// A directory is told under the one name that it has, whatever name it is asked
+// for by; and the names that Win32 does not know are names like others.
+func TestDirectoryNames(t *testing.T) {
+	root := t.TempDir()
+	long := strings.Repeat("a directory of fifty characters or a little more...x/", 8)
+	for _, name := range []string{"Dir/A", "dots./f", "NUL/f", long + "f"} {
+		path := `\\?\` + root + `\` + filepath.FromSlash(name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Logf("%s: cannot be made here: %v", name, err)
+			continue
+		}
+		must(t, os.WriteFile(path, nil, 0o644))
+		dir, base := split(name)
+		l, err := List(root, dir, Options{})
+		if err != nil || len(l.Files) != 1 || l.Files[0].Name != base {
+			t.Errorf("List(%s) = %+v, %v", dir, l, err)
+		}
+	}
+	for _, dir := range []string{"dir", "DIR", "none", "Dir/A"} {
+		if l, err := List(root, dir, Options{}); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("List(%s) = %+v, %v, want that there is no such directory", dir, l, err)
+		}
+	}
+}
+
+// What fills the buffer before it is read is told as an overflow: Windows says
+// so by an error, or by a success without a byte.
+func TestNothingFromWindows(t *testing.T) {
+	if !isOverflow(windows.ERROR_NOTIFY_ENUM_DIR) || !isOverflow(errOverflow) || isOverflow(windows.ERROR_ACCESS_DENIED) {
+		t.Error("isOverflow is wrong")
+	}
+	r := start(t, "", Options{})
+	if r.Stats().Mode != "windows" {
+		t.Fatalf("mode %s", r.Stats().Mode)
+	}
+	must(t, write(r.path("a"), "1"))
+	r.check()
+	r.mu.Lock()
+	src := r.src
+	r.mu.Unlock()
+	before := len(r.m.scanned())
+	c := src.(*changes)
+	// A completion without bytes, as if the kernel had dropped the buffer.
+	must(t, windows.PostQueuedCompletionStatus(c.port, 0, 0, nil))
+	r.settle()
+	if after := r.m.scanned(); len(after) <= before {
+		t.Errorf("%d scans before the overflow, %d after", before, len(after))
+	}
+	if r.Stats().Overflows == 0 {
+		t.Error("no overflow was counted")
+	}
+	must(t, write(r.path("b"), "2"))
+	r.check()
+	if !slices.Contains(r.m.hints("b"), Changed) {
+		t.Error("nothing is told after the overflow")
+	}
+}

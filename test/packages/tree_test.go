@@ -1,0 +1,150 @@
+//go:build linux
+
+package packages
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// suites are the Debians that machines are made of: the one that most users
+// have, and those with the oldest and the newest systemd.
+var suites = []string{"bookworm", "bullseye", "trixie"}
+
+// packagesOf are what a tree holds besides the essential packages.
+const packagesOf = "systemd,systemd-sysv,dbus,procps,ca-certificates"
+
+// dpkgOptions keep a tree small, and its dpkg from waiting for the disk.
+var dpkgOptions = []string{
+	"path-exclude=/usr/share/man/*", "path-exclude=/usr/share/locale/*", "path-exclude=/usr/share/doc/*",
+	"path-include=/usr/share/doc/osssync/*", "path-include=/usr/share/man/*osssync*",
+	"force-unsafe-io",
+}
+
+// A tree is a root file system that machines are copies of.
+type tree struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// errAway means that the mirror does not serve a suite.
+var errAway = errors.New("the mirror does not serve it")
+
+// tree returns the tree of a suite, and makes it unless that is done.
+func (l *lab) tree(suite string) (string, error) {
+	l.mu.Lock()
+	t := l.trees[suite]
+	if t == nil {
+		t = &tree{}
+		l.trees[suite] = t
+	}
+	l.mu.Unlock()
+	t.once.Do(func() { t.dir, t.err = makeTree(suite) })
+	return t.dir, t.err
+}
+
+func makeTree(suite string) (string, error) {
+	if _, err := exec.LookPath("mmdebstrap"); err != nil {
+		return "", errors.New("needs mmdebstrap")
+	}
+	if os.Geteuid() != 0 {
+		return "", errors.New("needs root")
+	}
+	mirror, err := aptMirror()
+	if err != nil {
+		return "", err
+	}
+	include := packagesOf
+	if suite == "bookworm" {
+		include += ",rpm"
+	}
+	base := os.Getenv("OSSSYNC_TREES")
+	if base == "" {
+		if base, err = os.UserCacheDir(); err != nil {
+			return "", err
+		}
+		base = filepath.Join(base, "osssync", "trees")
+	}
+	if err := os.MkdirAll(base, 0o755); err != nil {
+		return "", err
+	}
+	dir := filepath.Join(base, fmt.Sprintf("%s-%.8x", suite, sha256.Sum256([]byte(include+strings.Join(dpkgOptions, ",")))))
+	if _, err := os.Stat(filepath.Join(dir, "etc")); err == nil {
+		return dir, nil
+	}
+	half, err := os.MkdirTemp(base, suite+".half-")
+	if err != nil {
+		return "", err
+	}
+	args := []string{"--variant=minbase", "--include=" + include, "--customize-hook=rm -rf $1/var/lib/apt/lists/* $1/var/cache/apt/*"}
+	for _, o := range dpkgOptions {
+		args = append(args, "--dpkgopt="+o)
+	}
+	cmd := exec.Command("mmdebstrap", append(args, suite, half, mirror)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		os.RemoveAll(half)
+		if strings.Contains(string(out), "Release") && strings.Contains(string(out), "404") {
+			return "", errAway
+		}
+		return "", fmt.Errorf("mmdebstrap %s: %w\n%s", suite, err, tail(string(out), 20))
+	}
+	if err := errors.Join(os.Chmod(half, 0o755), os.Rename(half, dir)); err != nil {
+		os.RemoveAll(half)
+		if _, there := os.Stat(filepath.Join(dir, "etc")); there == nil {
+			return dir, nil // somebody else was faster
+		}
+		return "", err
+	}
+	return dir, nil
+}
+
+// aptMirror returns the mirror that this machine's apt uses first.
+func aptMirror() (string, error) {
+	out, err := exec.Command("apt-get", "indextargets", "--format", "$(SITE)", "Identifier: Packages").Output()
+	if err != nil {
+		return "", fmt.Errorf("needs apt: %w", err)
+	}
+	site, _, _ := strings.Cut(string(out), "\n")
+	if site == "" {
+		return "", errors.New("needs a mirror in apt's sources")
+	}
+	return site, nil
+}
+
+func tail(s string, n int) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// copyTree returns a copy of a suite's tree for the test.
+func copyTree(t *testing.T, suite string) string {
+	t.Helper()
+	from, err := shared.tree(suite)
+	if errors.Is(err, errAway) {
+		skip(t, "no tree of %s: %v", suite, err)
+	}
+	if err != nil && strings.HasPrefix(err.Error(), "needs ") {
+		skip(t, "no tree of %s: %v", suite, err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Not below t.TempDir, whose removal does not know of what may be mounted.
+	dir, err := os.MkdirTemp(shared.dir, suite+"-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	root := filepath.Join(dir, "root")
+	must(t, "cp", "-a", "--reflink=auto", from, root)
+	return root
+}
