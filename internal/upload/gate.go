@@ -38,8 +38,9 @@ func (g *gate) pass(ctx context.Context, kind int, request func() (int64, error)
 	if err := g.enter(ctx, kind); err != nil {
 		return err
 	}
+	begun := time.Now()
 	sent, err := request()
-	g.leave(kind, sent, err != nil && congested(err))
+	g.leave(kind, time.Since(begun), sent, err != nil && congested(err))
 	return err
 }
 
@@ -64,19 +65,26 @@ func (g *gate) enter(ctx context.Context, kind int) error {
 	}
 	g.mu.Unlock()
 	if i < 0 { // admitted in the same moment
-		g.leave(kind, 0, false)
+		g.release(kind)
 	}
 	return ctx.Err()
 }
 
-func (g *gate) leave(kind int, sent int64, failed bool) {
+// leave gives a place back, and has the tuner hear of the request.
+func (g *gate) leave(kind int, took time.Duration, sent int64, failed bool) {
+	g.mu.Lock()
+	g.tuner.observe(time.Now(), took, sent, failed)
+	g.mu.Unlock()
+	g.release(kind)
+}
+
+func (g *gate) release(kind int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.running--
 	if kind == forPart {
 		g.parts--
 	}
-	g.tuner.observe(time.Now(), sent, failed)
 	g.admit()
 }
 

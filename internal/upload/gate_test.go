@@ -28,7 +28,7 @@ func serve(max, rounds int, server func(running int) (took time.Duration, refuse
 				debt--
 				fail = true
 			}
-			tu.observe(now, 4096, fail)
+			tu.observe(now, took, 4096, fail)
 		}
 	}
 	return tu
@@ -78,7 +78,7 @@ func TestTunerFewRefusals(t *testing.T) {
 		now = now.Add(20 * time.Millisecond)
 		for range tu.limit {
 			tu.wanted = true
-			tu.observe(now, 4096, rnd.Float64() < 0.05)
+			tu.observe(now, 20*time.Millisecond, 4096, rnd.Float64() < 0.05)
 		}
 		if tu.limit < 48 {
 			low++
@@ -86,6 +86,58 @@ func TestTunerFewRefusals(t *testing.T) {
 	}
 	if tu.limit < 48 || low > 100 {
 		t.Errorf("limit %d, below 48 for %d of 3000 rounds", tu.limit, low)
+	}
+}
+
+// What keeps this machine busy at times is no reason to ask for less, for no
+// request takes longer.
+func TestTunerBusyMachine(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	tu := newTuner(64)
+	now := time.Unix(0, 0)
+	for range 40 {
+		now = now.Add(time.Duration(20+rnd.IntN(180)) * time.Millisecond)
+		for range tu.limit {
+			tu.wanted = true
+			tu.observe(now, 20*time.Millisecond, 4096, false)
+		}
+	}
+	if tu.limit != 64 {
+		t.Errorf("limit %d, want 64", tu.limit)
+	}
+}
+
+// A server that becomes slower while it refuses nothing is asked for less.
+func TestTunerRisingLatency(t *testing.T) {
+	rounds := 0
+	tu := serve(64, 1000, func(n int) (time.Duration, float64) {
+		if rounds++; rounds < 200 {
+			return 20 * time.Millisecond, 0
+		}
+		return max(20*time.Millisecond, time.Duration(n)*5*time.Millisecond), 0
+	})
+	if tu.limit > 16 {
+		t.Errorf("limit %d, want 16 at most", tu.limit)
+	}
+}
+
+// After large files come small ones, which take longer for what they hold.
+func TestTunerSmallAfterLarge(t *testing.T) {
+	tu := newTuner(64)
+	now := time.Unix(0, 0)
+	for round := range 400 {
+		took, sent := 20*time.Millisecond, int64(4096)
+		if round < 100 {
+			took, sent = time.Duration(tu.limit)*20*time.Millisecond, 8<<20
+		}
+		now = now.Add(took)
+		for range tu.limit {
+			tu.wanted = true
+			tu.observe(now, took, sent, false)
+		}
+	}
+	if tu.limit < 48 {
+		t.Errorf("limit %d, want it near 64", tu.limit)
 	}
 }
 
@@ -109,7 +161,7 @@ func TestTunerIdle(t *testing.T) {
 	now := time.Unix(0, 0)
 	for range 1000 {
 		now = now.Add(20 * time.Millisecond)
-		tu.observe(now, 4096, false)
+		tu.observe(now, 20*time.Millisecond, 4096, false)
 	}
 	if tu.limit != firstLimit {
 		t.Errorf("limit %d without demand, want %d", tu.limit, firstLimit)
