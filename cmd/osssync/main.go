@@ -13,6 +13,7 @@ import (
 
 func main() {
 	keepOutOfCores()
+	paceCollector()
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -38,6 +38,7 @@ func defaultTimes() times {
 const (
 	ackTime     = 30 * time.Second
 	socketBytes = 4 << 20
+	writeBuffer = 32 << 10 // of a connection
 )
 
 // errStalled says that a request was given up because nothing moved.
@@ -54,6 +55,7 @@ type line struct {
 	limiter  *rate.Limiter
 	sent     func(int)
 	requests atomic.Int64
+	bodies   sync.Pool // of *[quickBody]byte
 }
 
 func newLine(ep endpoint, opt Options) *line {
@@ -75,7 +77,7 @@ func newLine(ep endpoint, opt Options) *line {
 		MaxIdleConnsPerHost:    opt.MaxConns,
 		IdleConnTimeout:        50 * time.Second, // the service closes after 60
 		MaxResponseHeaderBytes: 64 << 10,
-		WriteBufferSize:        32 << 10, // a small file and its header leave in one packet train
+		WriteBufferSize:        writeBuffer,
 		Protocols:              new(http.Protocols),
 	}
 	t.Protocols.SetHTTP1(true)

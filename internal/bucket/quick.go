@@ -19,8 +19,9 @@ import (
 
 // quickBody is up to which size the put of an object goes the quick way, in
 // bytes. What the SDK costs for each request does not matter beside a larger
-// body, and its header and all of a body of this size leave in one write.
-const quickBody = 24 << 10
+// body, and its header and all of a body of this size fit into writeBuffer and
+// leave in one write: a header is 12 KiB at most, two thirds of it metadata.
+const quickBody = 20 << 10
 
 // isQuick reports whether a call goes the quick way: many small files are many
 // such calls, and nothing else is.
@@ -114,7 +115,8 @@ func answerError(resp *http.Response) error {
 // send carries a small request: the line paces it as a whole, and the answer
 // is read here, so that there is one limit in time for all of it. The bytes
 // are copied: the transport may go on reading them after it has returned, when
-// the caller has other use for the memory.
+// the caller has other use for the memory. After a success it does not, for it
+// has read all of them before the first one left.
 func (l *line) send(ctx context.Context, req *http.Request, data []byte) (*http.Response, error) {
 	for left := len(data); left > 0 && l.limiter != nil; {
 		n, err := pace(ctx, l.limiter, left)
@@ -127,7 +129,11 @@ func (l *line) send(ctx context.Context, req *http.Request, data []byte) (*http.
 	limit := 2*l.times.dial + l.times.answer + time.Duration(len(data))*time.Second/time.Duration(l.times.speed)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errStalled)
 	defer cancel()
-	if data = bytes.Clone(data); len(data) > 0 {
+	own, ok := l.bodies.Get().(*[quickBody]byte)
+	if !ok {
+		own = new([quickBody]byte)
+	}
+	if data = own[:copy(own[:], data)]; len(data) > 0 {
 		// Readers of types that the transport knows, or it would send the
 		// header on its own.
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
@@ -137,6 +143,9 @@ func (l *line) send(ctx context.Context, req *http.Request, data []byte) (*http.
 		l.sent(len(data))
 	}
 	resp, err := l.base.RoundTrip(req.WithContext(ctx))
+	if err == nil && resp.StatusCode == http.StatusOK {
+		l.bodies.Put(own)
+	}
 	if err == nil && resp.Body != http.NoBody {
 		err = l.drain(resp)
 	}

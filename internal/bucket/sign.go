@@ -38,7 +38,13 @@ type dayKey struct {
 	day   string
 	scope string    // DAY/REGION/oss/aliyun_v4_request
 	lead  string    // of the header Authorization, up to the signature
-	macs  sync.Pool // of hash.Hash, with the key in them
+	tools sync.Pool // of *signTools
+}
+
+// signTools are what one signature is made with.
+type signTools struct {
+	mac  hash.Hash // with the key in it
+	text []byte
 }
 
 func newSigner(snap *creds.Snapshot, region string) *signer {
@@ -60,7 +66,7 @@ func (s *signer) key(day string) *dayKey {
 	}
 	k := &dayKey{day: day, scope: day + "/" + s.region + "/oss/aliyun_v4_request"}
 	k.lead = "OSS4-HMAC-SHA256 Credential=" + s.snap.AccessKeyID + "/" + k.scope + ",Signature="
-	k.macs.New = func() any { return hmac.New(sha256.New, key) }
+	k.tools.New = func() any { return &signTools{mac: hmac.New(sha256.New, key)} }
 	s.day = k
 	return k
 }
@@ -74,8 +80,8 @@ type field struct{ name, value string }
 func (s *signer) sign(method, path string, fields []field, at time.Time) string {
 	slices.SortFunc(fields, func(a, b field) int { return cmp.Compare(a.name, b.name) })
 	k := s.key(at.Format(signDay))
-	text := make([]byte, 0, 2048)
-	text = append(text, method...)
+	tools := k.tools.Get().(*signTools)
+	text := append(tools.text[:0], method...)
 	text = append(text, '\n')
 	text = append(text, path...)
 	text = append(text, "\n\n"...) // no query
@@ -94,10 +100,11 @@ func (s *signer) sign(method, path string, fields []field, at time.Time) string 
 	text = append(text, k.scope...)
 	text = append(text, '\n')
 	text = hex.AppendEncode(text, request[:])
-	m := k.macs.Get().(hash.Hash)
-	m.Reset()
-	m.Write(text)
-	sum := m.Sum(text[:0])
-	k.macs.Put(m)
-	return k.lead + hex.EncodeToString(sum)
+	tools.mac.Reset()
+	tools.mac.Write(text)
+	sum := tools.mac.Sum(text[:0])
+	signature := k.lead + hex.EncodeToString(sum)
+	tools.text = text
+	k.tools.Put(tools)
+	return signature
 }

@@ -39,23 +39,13 @@ type putEntry struct {
 }
 
 func (p putEntry) apply(w *writer, o *op) error {
-	ctx := context.Background()
 	d, err := w.dir(o.view, o.dir, true)
 	if err != nil {
 		return err
 	}
-	name := []byte(o.name)
 	var old Entry
-	known := false
-	if !d.fresh {
-		if known, err = w.entry(d, o, name, &old); err != nil {
-			return err
-		}
-	}
-	if p.assumed && known && !old.Assumed {
-		return nil // what was verified is not replaced by a guess
-	}
-	if err := w.c.exec(ctx, sqlPutFile, d.id, name, p.rec); err != nil {
+	known, kept, err := p.put(w, o, d, &old)
+	if err != nil || kept {
 		return err
 	}
 	n := w.tally[o.view]
@@ -71,6 +61,29 @@ func (p putEntry) apply(w *writer, o *op) error {
 		return err
 	}
 	return w.dropStory(o)
+}
+
+// put writes the row and tells what it replaces, if anything. Where new files
+// follow each other, adding the row is tried before looking for one. A row
+// that was verified is kept rather than replaced by a guess.
+func (p putEntry) put(w *writer, o *op, d *dirInfo, old *Entry) (known, kept bool, err error) {
+	ctx := context.Background()
+	name := []byte(o.name)
+	if d.grows {
+		added, err := w.c.change(ctx, sqlAddFile, d.id, name, p.rec)
+		if added || err != nil {
+			d.grows = added
+			return false, false, err
+		}
+	}
+	if known, err = w.entry(d, o, name, old); err != nil {
+		return known, false, err
+	}
+	d.grows = !known
+	if p.assumed && known && !old.Assumed {
+		return known, true, nil
+	}
+	return known, false, w.c.exec(ctx, sqlPutFile, d.id, name, p.rec)
 }
 
 // entry reads the row that is about to be replaced. A damaged one counts for

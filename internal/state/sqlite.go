@@ -140,12 +140,22 @@ func (c *conn) bind(sql string, args []driver.Value) (*stmt, error) {
 // exec runs one statement. Integers must be int64, and BLOBs not nil. The
 // statement ends early when ctx is done; one that cannot be is cheaper.
 func (c *conn) exec(ctx context.Context, sql string, args ...driver.Value) error {
+	_, err := c.change(ctx, sql, args...)
+	return err
+}
+
+// change is exec that tells whether the statement changed any row.
+func (c *conn) change(ctx context.Context, sql string, args ...driver.Value) (bool, error) {
 	s, err := c.bind(sql, args)
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = s.Stmt.(driver.StmtExecContext).ExecContext(ctx, s.args)
-	return err
+	res, err := s.Stmt.(driver.StmtExecContext).ExecContext(ctx, s.args)
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n != 0, err
 }
 
 // script runs several statements that are not worth keeping.

@@ -24,7 +24,6 @@ type writer struct {
 	// The rest is about the transaction in progress.
 	tally   map[*View]counters
 	emptied map[dirKey]*dirInfo // directories that lost a file
-	fresh   []*dirInfo          // directories that it made
 	bare    map[*View]bool      // roots whose counters must be taken anew
 }
 
@@ -37,7 +36,7 @@ type dirInfo struct {
 	id     int64
 	digest uint64
 	sum    uint32 // of root and path, for the checksums of its rows
-	fresh  bool   // made in this transaction: it holds nothing that we did not put there
+	grows  bool   // the last file put there was new, so the next one may be too
 }
 
 type counters struct{ files, bytes int64 }
@@ -51,6 +50,7 @@ const (
 	sqlDropDir   = "DELETE FROM dirs WHERE root=? AND path=?"
 	sqlDirHolds  = "SELECT 1 FROM files WHERE dir=? LIMIT 1"
 	sqlFile      = "SELECT rec FROM files WHERE dir=? AND name=?"
+	sqlAddFile   = "INSERT OR IGNORE INTO files(dir, name, rec) VALUES(?, ?, ?)"
 	sqlPutFile   = "INSERT OR REPLACE INTO files(dir, name, rec) VALUES(?, ?, ?)"
 	sqlDropFile  = "DELETE FROM files WHERE dir=? AND name=?"
 	sqlTally     = "UPDATE roots SET files=files+?, bytes=bytes+? WHERE id=?"
@@ -102,7 +102,6 @@ func (w *writer) begin() {
 	w.tally = map[*View]counters{}
 	w.emptied = map[dirKey]*dirInfo{}
 	w.bare = map[*View]bool{}
-	w.fresh = w.fresh[:0]
 	if len(w.dirs) > maxDirs {
 		clear(w.dirs)
 	}
@@ -143,9 +142,6 @@ func (w *writer) commit(batch []*op) error {
 	}
 	w.dirty = true
 	w.written++
-	for _, d := range w.fresh {
-		d.fresh = false
-	}
 	return nil
 }
 
@@ -230,13 +226,12 @@ func (w *writer) dir(v *View, path string, make bool) (*dirInfo, error) {
 	if !make {
 		return nil, nil
 	}
-	d := &dirInfo{id: w.nextDir, sum: dirSum(v.seed, path), fresh: true}
+	d := &dirInfo{id: w.nextDir, sum: dirSum(v.seed, path), grows: true}
 	if err := w.c.exec(ctx, sqlAddDir, k.root, []byte(path), d.id, int64(0)); err != nil {
 		return nil, err
 	}
 	w.nextDir++
 	w.dirs[k] = d
-	w.fresh = append(w.fresh, d)
 	return d, nil
 }
 
