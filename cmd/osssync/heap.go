@@ -10,17 +10,18 @@ import (
 // While little is on the heap, it may grow to several times that before garbage
 // is collected, for collecting it more often would cost a tenth of the processor
 // time of an upload. While much is on it, it may grow by little, so that an
-// agent of millions of directories does not need twice their memory.
+// agent of a million directories does not need twice their memory.
 const (
-	heapRoom     = 24 << 20 // bytes of garbage
-	leastPercent = 25       // of what is in use
+	evenHeap     = 24 << 20 // bytes in use at which as many may be garbage
+	leastPercent = 20
 	mostPercent  = 400
 )
 
 // collectorPercent returns how much garbage may come up, in percent of the bytes
 // in use, before it is collected.
 func collectorPercent(live uint64) int {
-	return int(min(max(heapRoom*100/max(live, 1), leastPercent), mostPercent))
+	share := evenHeap / float64(max(live, 1))
+	return int(min(max(100*share*share, leastPercent), mostPercent))
 }
 
 // paceCollector adapts the collector after each of its rounds, unless the user

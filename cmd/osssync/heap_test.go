@@ -12,7 +12,7 @@ func TestCollectorPercent(t *testing.T) {
 		live uint64
 		want int
 	}{
-		{0, 400}, {4 << 20, 400}, {12 << 20, 200}, {24 << 20, 100}, {48 << 20, 50}, {1 << 30, 25},
+		{0, 400}, {4 << 20, 400}, {12 << 20, 400}, {16 << 20, 225}, {24 << 20, 100}, {48 << 20, 25}, {1 << 30, 20},
 	} {
 		if got := collectorPercent(tt.live); got != tt.want {
 			t.Errorf("collectorPercent(%d MiB) = %d, want %d", tt.live>>20, got, tt.want)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
+	"time"
 
 	"github.com/osssync/osssync/internal/plan"
 	"github.com/osssync/osssync/internal/state"
@@ -17,6 +19,10 @@ var errReplaced = errors.New("source was replaced by another directory")
 
 // errUnread is what is known of a directory that could not be read.
 var errUnread = errors.New("directory could not be read: nothing is known of the files in it")
+
+// longScan is how long a scan takes that leaves so much garbage that it is worth
+// giving the memory back at once: the next one may be an hour away.
+const longScan = time.Second
 
 // A sink hands what the watcher finds to the job's lane.
 type sink struct {
@@ -87,4 +93,7 @@ func (s *sink) tell(ctx context.Context, sc watch.Scan) {
 		s.log.WarnContext(ctx, "directories not read", "job", s.job, "dirs", sc.Failed, "err", sc.Why)
 	}
 	s.log.InfoContext(ctx, "scanned", "job", s.job, "files", sc.Files, "dirs", sc.Dirs, "took", sc.Took)
+	if sc.Took > longScan {
+		debug.FreeOSMemory()
+	}
 }

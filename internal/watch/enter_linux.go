@@ -44,8 +44,10 @@ func (s *inotify) enter(d *directory) error {
 		}
 		id = s.t.child(parent, name)
 	}
+	abs := s.abs(d.path)
 	if id == 0 {
-		id = s.t.add(parent, name, d.id.Device, d.id.FileID[0])
+		// The library keeps abs, so the end of it serves as the name.
+		id = s.t.add(parent, abs[len(abs)-len(name):], d.id.Device, d.id.FileID[0])
 		s.t.at(id).heat = uint32(min(d.mtime, time.Now().UnixNano()) / 1e9)
 	}
 	n := s.t.at(id)
@@ -57,7 +59,7 @@ func (s *inotify) enter(d *directory) error {
 	case alias:
 		return nil
 	}
-	if err := s.watch(id, d); err != nil {
+	if err := s.watch(id, d, abs); err != nil {
 		s.drop(id)
 		return err
 	}
@@ -111,8 +113,7 @@ func (s *inotify) remote(parent nodeID, d *directory) bool {
 
 // watch adds the watch of a node, if the kernel has one left or another node
 // can do without.
-func (s *inotify) watch(id nodeID, d *directory) error {
-	abs := s.abs(d.path)
+func (s *inotify) watch(id nodeID, d *directory, abs string) error {
 	s.remove(abs)
 	err := s.w.Add(abs)
 	if err == unix.ENOSPC {
@@ -199,7 +200,7 @@ func (s *inotify) unread(dir string) {
 	up, name := split(dir)
 	var st unix.Stat_t
 	if parent := s.t.find(up); parent != 0 && dir != "" && unix.Lstat(s.abs(dir), &st) == nil {
-		s.t.at(s.t.add(parent, name, 0, 0)).flags |= nodeUnread
+		s.t.at(s.t.add(parent, strings.Clone(name), 0, 0)).flags |= nodeUnread
 	}
 }
 

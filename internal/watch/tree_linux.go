@@ -126,7 +126,8 @@ func (t *tree) path(id nodeID) string {
 	return string(b)
 }
 
-// add makes a node; the root's parent is 0. It must not be there yet.
+// add makes a node; the root's parent is 0. It must not be there yet. The name
+// is kept, and with it whatever string it is a part of.
 func (t *tree) add(parent nodeID, name string, dev, ino uint64) nodeID {
 	id := t.free
 	if t.at(id).next == 0 { // the last one: more pages
@@ -137,7 +138,7 @@ func (t *tree) add(parent nodeID, name string, dev, ino uint64) nodeID {
 	}
 	n := t.at(id)
 	t.free = n.next
-	*n = node{name: strings.Clone(name), dev: dev, ino: ino, parent: parent, flags: nodeUsed}
+	*n = node{name: name, dev: dev, ino: ino, parent: parent, flags: nodeUsed}
 	t.count++
 	if parent != 0 {
 		up := t.at(parent)
