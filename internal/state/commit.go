@@ -18,9 +18,11 @@ const (
 	maxBytes = 1 << 20 // and their bytes, roughly
 	queueLen = 1024    // changes that wait for the committer before senders do
 
-	// yieldMost bounds how long those whom a commit released may run before the
-	// next batch is closed. It is little beside what a commit takes.
-	yieldMost = 30 * time.Microsecond
+	// yieldMost bounds how long those whom a commit released may take to come
+	// back, each after the one before, and yieldShare what part of the time that
+	// the last commit took may go by until all have.
+	yieldMost  = 30 * time.Microsecond
+	yieldShare = 4
 
 	minWait = 50 * time.Millisecond // before a failed commit is tried again
 	maxWait = 5 * time.Second
@@ -141,24 +143,31 @@ func (db *DB) commitLoop() {
 // commit takes long enough for the next batch to collect. But those whom the
 // last commit released may run before it is decided that nothing more is
 // there, for most of them have not come round yet to sending their next
-// change: without that, commits are half as large.
+// change: without that, they and those who came too late for that commit take
+// turns, and commits are half as large.
 func (db *DB) gather(o *op) []*op {
 	batch := append(db.batch[:0], o)
-	var begun time.Time
+	var begun, last time.Time
 	for size := o.size; len(batch) < maxBatch && size < maxBytes; {
 		select {
 		case o := <-db.ops:
 			batch = append(batch, o)
 			size += o.size
+			last = time.Time{}
 			continue
 		default:
 		}
-		if len(batch) >= db.released {
+		if len(batch) >= db.crowd {
 			break
 		}
+		now := time.Now()
 		if begun.IsZero() {
-			begun = time.Now()
-		} else if time.Since(begun) > yieldMost {
+			begun = now
+		}
+		if last.IsZero() {
+			last = now
+		}
+		if now.Sub(last) > yieldMost || now.Sub(begun) > max(db.took/yieldShare, yieldMost) {
 			break
 		}
 		runtime.Gosched()
@@ -172,6 +181,7 @@ func (db *DB) gather(o *op) []*op {
 func (db *DB) commit(batch []*op) {
 	defer clear(batch)
 	wait := minWait
+	begun := time.Now()
 	for {
 		err := db.attempt(batch)
 		if err == nil {
@@ -186,7 +196,7 @@ func (db *DB) commit(batch []*op) {
 			}
 			err = fmt.Errorf("%w, and could not write: %w", ErrClosed, err)
 		}
-		db.released = len(batch)
+		db.took, db.crowd = time.Since(begun), len(batch)+len(db.ops)
 		for _, o := range batch {
 			o.ack.done(err)
 		}

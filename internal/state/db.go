@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Options tunes a DB. The zero value means the defaults.
@@ -54,7 +55,8 @@ type DB struct {
 	lost   map[*View]bool // roots in use that have no row yet after a rebuild
 	batch  []*op
 
-	released int // changes in the last commit
+	crowd int           // changes in the last commit, and those that came too late for it
+	took  time.Duration // that it took
 
 	ops     chan *op
 	repairs chan repairOrder
