@@ -62,7 +62,7 @@ const (
 	索引：已上传的内容；**agent.state\_dir** 可改变其位置
 
 **/var/lib/osssync/credentials/**
-	过期前的 STS 令牌，仅 root 可读
+	过期前的 STS 令牌，仅代理的用户可读
 
 **/run/osssync/osssync.sock**，否则为状态目录中的 **osssync.sock**
 	各命令通过它与运行中的代理通信

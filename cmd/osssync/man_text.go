@@ -61,7 +61,7 @@ const manSections = `# EXIT STATUS
 	the index: what was uploaded; elsewhere if **agent.state\_dir** says so
 
 **/var/lib/osssync/credentials/**
-	the STS token until it expires, for root alone
+	the STS token until it expires, for the agent's user alone
 
 **/run/osssync/osssync.sock**, else **osssync.sock** in the state directory
 	how commands talk to the running agent

@@ -41,6 +41,9 @@ func (a *app) run(ctx context.Context) error {
 	if len(c.Jobs) == 0 {
 		return noJobs()
 	}
+	if err := checkUnit(c); err != nil {
+		return err
+	}
 	s, err := agentSession(c, a.logger(c))
 	if err != nil {
 		return err

@@ -14,8 +14,14 @@ func defaultPath() string { return "/etc/osssync/osssync.toml" }
 
 func defaultStateDir() string { return "/var/lib/osssync" }
 
+// sockets returns /run/osssync-NAME/osssync.sock first for /var/lib/osssync-NAME,
+// which are the directories that osssync@NAME.service has.
 func sockets(stateDir string) []string {
-	return []string{"/run/osssync/osssync.sock", filepath.Join(stateDir, "osssync.sock")}
+	run := "/run/osssync"
+	if name, ok := strings.CutPrefix(filepath.Clean(stateDir), defaultStateDir()+"-"); ok && name != "" && !strings.Contains(name, "/") {
+		run += "-" + name
+	}
+	return []string{run + "/osssync.sock", filepath.Join(stateDir, "osssync.sock")}
 }
 
 // within reports whether path is dir or lies below it. Both are clean.

@@ -61,6 +61,7 @@ func (b *builder) bundled(t target) ([]file, error) {
 	plain("completions/osssync.fish", filepath.Join(b.stage, "osssync.fish"))
 	plain("completions/_osssync", filepath.Join(b.stage, "osssync.zsh"))
 	plain("systemd/osssync.service", "packaging/linux/osssync.service")
+	plain("systemd/osssync@.service", "packaging/linux/osssync@.service")
 	plain("systemd/osssync.sysusers.conf", "packaging/linux/osssync.sysusers")
 	for dir, pattern := range map[string]string{
 		"man":              filepath.Join(b.stage, "man", "*.gz"),
