@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -22,8 +23,11 @@ type machine struct {
 	netns string // path of its network namespace; "" for one of its own
 	log   string // its console
 
-	cancel context.CancelFunc
-	ended  chan struct{}
+	cgroups []string // of its own; nil for none
+	cancel  context.CancelFunc
+	ended   chan struct{}
+
+	isUp func() bool // says whether it has booted
 
 	mu   sync.Mutex
 	proc int // of systemd-nspawn
@@ -33,14 +37,29 @@ type machine struct {
 // and there is no systemd to ask for it.
 const exitReboot = 133
 
-// boot starts a machine that runs until the test ends, when no other does.
+// boot starts a machine with systemd.
 func boot(t *testing.T, root, netns string) *machine {
 	t.Helper()
+	return bootAs(t, root, netns, func(m *machine) bool {
+		state, _ := m.try("systemctl", "is-system-running")
+		return state == "running" || state == "degraded"
+	})
+}
+
+// bootAs starts a machine that runs until the test ends; where it can have no
+// cgroups of its own, when no other does.
+func bootAs(t *testing.T, root, netns string, isUp func(*machine) bool) *machine {
+	t.Helper()
 	need(t, "systemd-nspawn", "nsenter")
-	shared.turn.Lock()
-	t.Cleanup(shared.turn.Unlock)
+	groups, err := cgroups(filepath.Base(filepath.Dir(root)))
+	if err != nil {
+		t.Logf("one machine at a time, for it has no cgroups of its own: %v", err)
+		shared.turn.Lock()
+		t.Cleanup(shared.turn.Unlock)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &machine{t: t, root: root, netns: netns, log: filepath.Join(filepath.Dir(root), "console"), cancel: cancel, ended: make(chan struct{})}
+	m := &machine{t: t, root: root, netns: netns, log: filepath.Join(filepath.Dir(root), "console"), cgroups: groups, cancel: cancel, ended: make(chan struct{})}
+	m.isUp = func() bool { return isUp(m) }
 	if err := os.WriteFile(filepath.Join(root, "etc/machine-id"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -66,13 +85,19 @@ func (m *machine) spawn(ctx context.Context) (again bool) {
 		return false
 	}
 	defer console.Close()
-	cmd := exec.CommandContext(ctx, "systemd-nspawn", "--register=no", "--keep-unit", "--boot", "--console=read-only", network, "-D", m.root)
-	cmd.Env = os.Environ()
+	cmd := exec.CommandContext(ctx, "sh", "-c", `for c in $CGROUPS; do echo $$ >"$c/cgroup.procs" || exit; done; exec systemd-nspawn "$@"`,
+		"sh", "--register=no", "--keep-unit", "--boot", "--console=read-only", network, "-D", m.root)
+	cmd.Env = append(os.Environ(), "CGROUPS="+strings.Join(m.cgroups, " "))
 	if strings.Contains(m.root, "trixie") { // which has given up cgroup v1
 		cmd.Env = append(cmd.Env, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
 	}
 	cmd.Stdout, cmd.Stderr = console, console
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Cancel = func() error { // not gently: nothing of it is needed any more
+		if pid := m.leader(); pid != 0 {
+			return syscall.Kill(pid, syscall.SIGKILL)
+		}
+		return cmd.Process.Kill()
+	}
 	cmd.WaitDelay = 30 * time.Second
 	if err := cmd.Start(); err != nil {
 		m.t.Error(err)
@@ -90,7 +115,7 @@ func (m *machine) setProc(pid int) {
 	m.proc = pid
 }
 
-// end turns the machine off, not gently: nothing of it is needed any more.
+// end turns the machine off.
 func (m *machine) end() {
 	if m.t.Failed() {
 		console, _ := os.ReadFile(m.log)
@@ -99,6 +124,7 @@ func (m *machine) end() {
 	}
 	m.cancel()
 	<-m.ended
+	waitFor(m.t, "the machine's cgroups to be empty", func() bool { return removeCgroups(m.cgroups) == nil })
 }
 
 // leader returns the process id of the machine's systemd, 0 while it has none.
@@ -140,17 +166,14 @@ func (m *machine) run(args ...string) string {
 // waitUp waits until the machine has booted.
 func (m *machine) waitUp() {
 	m.t.Helper()
-	waitFor(m.t, "the machine", func() bool {
-		state, _ := m.try("systemctl", "is-system-running")
-		return state == "running" || state == "degraded"
-	})
+	waitFor(m.t, "the machine", m.isUp)
 }
 
-// reboot boots the machine anew.
-func (m *machine) reboot() {
+// reboot boots the machine anew, by a command that tells it to.
+func (m *machine) reboot(command ...string) {
 	m.t.Helper()
 	before := m.leader()
-	m.run("systemctl", "--no-block", "reboot")
+	m.run(command...)
 	waitFor(m.t, "the reboot", func() bool { now := m.leader(); return now != 0 && now != before })
 	m.waitUp()
 }

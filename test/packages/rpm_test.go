@@ -27,11 +27,15 @@ func TestRPM(t *testing.T) {
 	}
 	m.run("osssync", "wait")
 
-	puts, pid := s.puts(), m.prop("MainPID")
+	m.second(s)
+	puts, pid, second := s.puts(), m.prop("MainPID"), m.propOf(secondUnit, "MainPID")
 	m.run("rpm", "-U", "--nodeps", m.copy(pkg(t, shared.new, "*.x86_64.rpm")))
 	m.waitProp("ActiveState", "active")
 	if got := m.prop("MainPID"); got == pid {
 		t.Error("the upgrade did not restart the service")
+	}
+	if got := m.propOf(secondUnit, "MainPID"); got == second || got == "0" {
+		t.Errorf("the upgrade did not restart the second agent: process %s became %s", second, got)
 	}
 	if out := m.run("osssync", "version"); !strings.Contains(out, newVersion) {
 		t.Errorf("version: %s", out)
@@ -48,6 +52,9 @@ func TestRPM(t *testing.T) {
 	active, _ := m.try("systemctl", "is-active", "osssync")
 	if active == "active" || m.exists("/usr/bin/osssync") || m.exists("/etc/systemd/system/multi-user.target.wants/osssync.service") {
 		t.Errorf("after the removal the service is %s, or something of it is left", active)
+	}
+	if out, err := m.try("pgrep", "-x", "osssync"); err == nil || m.exists("/etc/systemd/system/multi-user.target.wants/"+secondUnit) {
+		t.Errorf("after the removal the second agent is there: %s", out)
 	}
 	if !m.exists("/var/lib/osssync/index.db") || !m.exists("/etc/osssync/osssync.toml") {
 		t.Error("the removal took the state or the configuration")

@@ -19,6 +19,7 @@ func TestService(t *testing.T) {
 			m := boot(t, copyTree(t, suite), s.netns)
 			m.installFirst(s)
 			m.runsAndReloads(s)
+			m.second(s)
 			m.dropIns(s)
 			m.watchdogKills(s)
 			m.killed(s)
@@ -87,6 +88,9 @@ func (m *machine) looksAtUnit() {
 	}
 	if got := m.prop("Type"); got != want {
 		m.t.Errorf("systemd %d takes the service for %s, not %s", version, got, want)
+	}
+	if got := m.prop("RestartSteps") + " " + m.prop("RestartMaxDelayUSec"); version >= 254 && got != "8 5min" {
+		m.t.Errorf("systemd %d has the delay of restarts grow by %s", version, got)
 	}
 	m.t.Logf("systemd %d: Type=%s; %s", version, want, strings.TrimSpace(out))
 }
@@ -203,7 +207,7 @@ func (m *machine) rebooted(s *site) {
 	before := s.WaitForKeys(m.t, patience, s.ECS.Options().InstanceID+"/before-reboot")
 	m.run("osssync", "wait")
 	puts := s.puts()
-	m.reboot()
+	m.reboot("systemctl", "--no-block", "reboot")
 	m.waitProp("ActiveState", "active")
 	m.sends(s, "after-reboot")
 	if n := s.puts() - puts; n != 1 {
@@ -215,7 +219,7 @@ func (m *machine) rebooted(s *site) {
 func (m *machine) upgraded(s *site) {
 	m.t.Helper()
 	defer m.step("upgrade")()
-	puts, pid := s.puts(), m.prop("MainPID")
+	puts, pid, second := s.puts(), m.prop("MainPID"), m.propOf(secondUnit, "MainPID")
 	m.run("dpkg", "-i", m.copy(pkg(m.t, shared.new, "*_amd64.deb")))
 	if out := m.run("osssync", "version"); !strings.Contains(out, newVersion) {
 		m.t.Errorf("version: %s", out)
@@ -223,6 +227,9 @@ func (m *machine) upgraded(s *site) {
 	m.waitProp("ActiveState", "active")
 	if got := m.prop("MainPID"); got == pid {
 		m.t.Error("the upgrade did not restart the service")
+	}
+	if got := m.propOf(secondUnit, "MainPID"); got == second || got == "0" {
+		m.t.Errorf("the upgrade did not restart the second agent: process %s became %s", second, got)
 	}
 	if out := m.run("cat", "/etc/osssync/osssync.toml"); out != strings.TrimSpace(s.config("{instance_id}/")) {
 		m.t.Errorf("the upgrade changed the configuration: %s", out)
@@ -250,6 +257,9 @@ func (m *machine) removed(s *site) {
 	if active, _ := m.try("systemctl", "is-active", "osssync"); active == "active" {
 		m.t.Error("the service runs on after the package was removed")
 	}
+	if out, err := m.try("pgrep", "-x", "osssync"); err == nil {
+		m.t.Errorf("an agent runs on after the package was removed: %s", out)
+	}
 	if m.exists("/usr/bin/osssync") || !m.exists("/var/lib/osssync/index.db") || !m.exists("/etc/osssync/osssync.toml") {
 		m.t.Error("removal left the program, or took the state or the configuration")
 	}
@@ -262,7 +272,10 @@ func (m *machine) removed(s *site) {
 		m.t.Errorf("%d files sent by a package that came back, not the new one alone", n)
 	}
 	m.run("dpkg", "-P", "osssync")
-	for _, path := range []string{"/var/lib/osssync", "/var/cache/osssync", "/etc/osssync", "/etc/systemd/system/multi-user.target.wants/osssync.service"} {
+	for _, path := range []string{
+		"/var/lib/osssync", "/var/cache/osssync", "/var/lib/osssync-second", "/var/cache/osssync-second", "/etc/osssync",
+		"/etc/systemd/system/multi-user.target.wants/osssync.service", "/etc/systemd/system/multi-user.target.wants/" + secondUnit,
+	} {
 		if m.exists(path) {
 			m.t.Errorf("%s is there after the purge", path)
 		}

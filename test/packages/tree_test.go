@@ -12,14 +12,28 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // suites are the Debians that machines are made of: the one that most users
 // have, and those with the oldest and the newest systemd.
 var suites = []string{"bookworm", "bullseye", "trixie"}
 
-// packagesOf are what a tree holds besides the essential packages.
-const packagesOf = "systemd,systemd-sysv,dbus,procps,ca-certificates"
+// openrc is the name of a tree that boots with what Alpine boots with.
+const openrc = "openrc"
+
+// recipe returns the suite of a tree, and what it holds besides the essential
+// packages.
+func recipe(name string) (suite, include string) {
+	switch name {
+	case openrc:
+		return "bookworm", "openrc,sysvinit-core,ifupdown,logrotate,procps,ca-certificates"
+	case "bookworm":
+		return name, "systemd,systemd-sysv,dbus,procps,ca-certificates,rpm"
+	}
+	return name, "systemd,systemd-sysv,dbus,procps,ca-certificates"
+}
 
 // dpkgOptions keep a tree small, and its dpkg from waiting for the disk.
 var dpkgOptions = []string{
@@ -38,20 +52,20 @@ type tree struct {
 // errAway means that the mirror does not serve a suite.
 var errAway = errors.New("the mirror does not serve it")
 
-// tree returns the tree of a suite, and makes it unless that is done.
-func (l *lab) tree(suite string) (string, error) {
+// tree returns the tree of a name, and makes it unless that is done.
+func (l *lab) tree(name string) (string, error) {
 	l.mu.Lock()
-	t := l.trees[suite]
+	t := l.trees[name]
 	if t == nil {
 		t = &tree{}
-		l.trees[suite] = t
+		l.trees[name] = t
 	}
 	l.mu.Unlock()
-	t.once.Do(func() { t.dir, t.err = makeTree(suite) })
+	t.once.Do(func() { t.dir, t.err = makeTree(name) })
 	return t.dir, t.err
 }
 
-func makeTree(suite string) (string, error) {
+func makeTree(name string) (string, error) {
 	if _, err := exec.LookPath("mmdebstrap"); err != nil {
 		return "", errors.New("needs mmdebstrap")
 	}
@@ -62,10 +76,7 @@ func makeTree(suite string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	include := packagesOf
-	if suite == "bookworm" {
-		include += ",rpm"
-	}
+	suite, include := recipe(name)
 	base := os.Getenv("OSSSYNC_TREES")
 	if base == "" {
 		if base, err = os.UserCacheDir(); err != nil {
@@ -76,11 +87,11 @@ func makeTree(suite string) (string, error) {
 	if err := os.MkdirAll(base, 0o755); err != nil {
 		return "", err
 	}
-	dir := filepath.Join(base, fmt.Sprintf("%s-%.8x", suite, sha256.Sum256([]byte(include+strings.Join(dpkgOptions, ",")))))
+	dir := filepath.Join(base, fmt.Sprintf("%s-%.8x", name, sha256.Sum256([]byte(include+strings.Join(dpkgOptions, ",")))))
 	if _, err := os.Stat(filepath.Join(dir, "etc")); err == nil {
 		return dir, nil
 	}
-	half, err := os.MkdirTemp(base, suite+".half-")
+	half, err := os.MkdirTemp(base, name+".half-")
 	if err != nil {
 		return "", err
 	}
@@ -125,26 +136,46 @@ func tail(s string, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-// copyTree returns a copy of a suite's tree for the test.
-func copyTree(t *testing.T, suite string) string {
+// copyTree returns a copy of a tree for the test.
+func copyTree(t *testing.T, name string) string {
 	t.Helper()
-	from, err := shared.tree(suite)
-	if errors.Is(err, errAway) {
-		skip(t, "no tree of %s: %v", suite, err)
-	}
-	if err != nil && strings.HasPrefix(err.Error(), "needs ") {
-		skip(t, "no tree of %s: %v", suite, err)
+	from, err := shared.tree(name)
+	if errors.Is(err, errAway) || err != nil && strings.HasPrefix(err.Error(), "needs ") {
+		skip(t, "no tree of %s: %v", name, err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Not below t.TempDir, whose removal does not know of what may be mounted.
-	dir, err := os.MkdirTemp(shared.dir, suite+"-")
+	dir, err := os.MkdirTemp(shared.dir, name+"-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	root := filepath.Join(dir, "root")
-	must(t, "cp", "-a", "--reflink=auto", from, root)
+	if err := overlay(t, from, root); err != nil {
+		t.Logf("the tree is copied whole: %v", err)
+		must(t, "cp", "-a", "--reflink=auto", from, root)
+	}
 	return root
+}
+
+// overlay mounts a tree over which all changes are the test's own.
+func overlay(t *testing.T, from, root string) error {
+	t.Helper()
+	upper, work := root+".upper", root+".work"
+	for _, dir := range []string{root, upper, work} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.Mount("overlay", root, "overlay", 0, "lowerdir="+from+",upperdir="+upper+",workdir="+work); err != nil {
+		return errors.Join(err, os.Remove(root))
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(root, unix.MNT_DETACH); err != nil {
+			t.Errorf("unmount %s: %v", root, err)
+		}
+	})
+	return nil
 }
