@@ -104,11 +104,53 @@ func TestExpand(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if !strings.Contains(string(out), "version: 1.2.3\n") || strings.Contains(string(out), "${") {
+		if !strings.Contains(string(out), "\nversion: 1.2.3\n") || strings.Contains(string(out), "${") {
 			t.Errorf("for %s:\n%s", format, out)
 		}
 	}
 	if _, err := b.expand([]byte("\nname: ${NOTHING}"), target{}, "deb"); err == nil {
 		t.Error("an unknown name was taken")
+	}
+}
+
+// TestInstanceUnit holds osssync@.service to osssync.service: what differs is
+// which configuration and which directories.
+func TestInstanceUnit(t *testing.T) {
+	t.Parallel()
+	read := func(name string) string {
+		text, err := os.ReadFile("../linux/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	want := strings.NewReplacer(
+		"Description=osssync,", "Description=osssync for %i,",
+		"/usr/bin/osssync ", "/usr/bin/osssync -c /etc/osssync/%i.toml ",
+		"Directory=osssync\n", "Directory=osssync-%i\n",
+		"XDG_CACHE_HOME=/var/cache\n", "XDG_CACHE_HOME=/var/cache/osssync-%i\n",
+	).Replace(read("osssync.service"))
+	got := read("osssync@.service")
+	if _, after, _ := strings.Cut(got, "[Unit]"); "[Unit]"+after != want {
+		t.Errorf("osssync@.service is\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestAPKVersion holds versions to those that `apk version --check` takes.
+func TestAPKVersion(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]string{
+		"1.2.3":                    "1.2.3",
+		"1.2.3+git20260102030405":  "1.2.3_git20260102030405",
+		"1.3.0-rc.1":               "1.3.0_rc1",
+		"1.3.0-beta2":              "1.3.0_beta2",
+		"1.3.0-rc.1+git2026010203": "1.3.0_rc1_git2026010203",
+		"1.3.0-nightly":            "",
+		"1.3.0+build.7":            "",
+	} {
+		got, err := apkVersion(version)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("apkVersion(%s) = %q, %v, want %q", version, got, err, want)
+		}
 	}
 }

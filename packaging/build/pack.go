@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -48,8 +49,16 @@ func (b *builder) pack(ctx context.Context, t target, format string) error {
 
 // expand fills in nfpm.yaml. A name that it does not know is a mistake.
 func (b *builder) expand(text []byte, t target, format string) ([]byte, error) {
+	version, schema := b.src.version, "semver"
+	if format == "apk" { // for which nfpm makes versions that apk does not take
+		var err error
+		if version, err = apkVersion(version); err != nil {
+			return nil, err
+		}
+		schema = "none"
+	}
 	known := map[string]string{
-		"ARCH": t.arch, "VERSION": b.src.version, "DATE": b.src.stamp(), "BIN": b.binary(t), "STAGE": b.stage,
+		"ARCH": t.arch, "VERSION": version, "SCHEMA": schema, "DATE": b.src.stamp(), "BIN": b.binary(t), "STAGE": b.stage,
 		"DOC": "", "CHANGELOG": "",
 		"DESCRIPTION": strings.ReplaceAll(description(format), "\n", `\n`),
 	}
@@ -69,6 +78,24 @@ func (b *builder) expand(text []byte, t target, format string) ([]byte, error) {
 		return nil, fmt.Errorf("expand nfpm.yaml: unknown %v", unknown)
 	}
 	return []byte(expanded), nil
+}
+
+// apkVersion returns a version as apk writes it: 1.3.0-rc.1 is 1.3.0_rc1 there,
+// which comes before 1.3.0, and 1.2.3+git1 is 1.2.3_git1, which comes after
+// 1.2.3. It knows no other words.
+func apkVersion(version string) (string, error) {
+	m := regexp.MustCompile(`^([\d.]+)(?:-(alpha|beta|pre|rc)\.?(\d*))?(?:\+(git|p)(\d*))?$`).FindStringSubmatch(version)
+	if m == nil {
+		return "", fmt.Errorf("version %s: apk has no such versions, only -alpha, -beta, -pre and -rc with a number", version)
+	}
+	v := m[1]
+	if m[2] != "" {
+		v += "_" + m[2] + m[3]
+	}
+	if m[4] != "" {
+		v += "_" + m[4] + m[5]
+	}
+	return v, nil
 }
 
 const (
