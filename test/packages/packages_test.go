@@ -78,7 +78,7 @@ func (l *lab) run(m *testing.M) (int, error) {
 	l.dir = dir
 	// Trees are downloaded while the compiler has the processors.
 	var wg sync.WaitGroup
-	for _, name := range append(suites[:len(suites):len(suites)], openrc) {
+	for _, name := range append(suites[:len(suites):len(suites)], openrc, tooled) {
 		wg.Go(func() { l.tree(name) })
 	}
 	defer wg.Wait()

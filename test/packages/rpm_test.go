@@ -12,7 +12,7 @@ import (
 func TestRPM(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	m := boot(t, copyTree(t, "bookworm"), s.netns)
+	m := boot(t, copyTree(t, tooled), s.netns)
 	m.write("/etc/osssync/osssync.toml", s.config("{instance_id}/"))
 	m.write("/srv/outbox/first", "there before the installation")
 	// Debian's rpm knows nothing of what dpkg has installed, hence --nodeps.

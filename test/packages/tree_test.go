@@ -20,19 +20,26 @@ import (
 // have, and those with the oldest and the newest systemd.
 var suites = []string{"bookworm", "bullseye", "trixie"}
 
-// openrc is the name of a tree that boots with what Alpine boots with.
-const openrc = "openrc"
+const (
+	// openrc is the name of a tree that boots with what Alpine boots with.
+	openrc = "openrc"
+
+	// tooled is that of one with what people install many instances by, and with
+	// rpm.
+	tooled = "tooled"
+)
 
 // recipe returns the suite of a tree, and what it holds besides the essential
 // packages.
 func recipe(name string) (suite, include string) {
+	const systemd = "systemd,systemd-sysv,dbus,procps,ca-certificates"
 	switch name {
 	case openrc:
 		return "bookworm", "openrc,sysvinit-core,ifupdown,logrotate,procps,ca-certificates"
-	case "bookworm":
-		return name, "systemd,systemd-sysv,dbus,procps,ca-certificates,rpm"
+	case tooled:
+		return "bookworm", systemd + ",rpm,cloud-init,ansible-core,python3-apt,curl,sudo"
 	}
-	return name, "systemd,systemd-sysv,dbus,procps,ca-certificates"
+	return name, systemd
 }
 
 // dpkgOptions keep a tree small, and its dpkg from waiting for the disk.
