@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -97,28 +98,64 @@ func (s *changes) event(action uint32, path string, moved bool) {
 }
 
 // longName undoes the short names of 8.3, which Windows reports for whoever
-// used them. What cannot be looked up any more is told by a listing.
+// used them. What is not there any more cannot be asked for its long name, so
+// the directory that held it is listed.
 func (s *changes) longName(path string) string {
-	if !strings.Contains(path, "~") {
+	if !hasShort(path) {
 		return path
 	}
-	short, err := windows.UTF16PtrFromString(longPath(filepath.Join(s.root, filepath.FromSlash(path))))
+	if long, ok := s.expand(path); ok {
+		return long
+	}
+	there, _ := split(path)
+	long, ok := "", there == ""
+	for !ok {
+		if long, ok = s.expand(there); !ok {
+			there, _ = split(there)
+			ok = there == ""
+		}
+	}
+	s.pending.dir(long, false)
+	return join(long, strings.TrimPrefix(path[len(there):], "/"))
+}
+
+// hasShort reports whether an element of path may be a short name.
+func hasShort(path string) bool {
+	const longest = len("12345678.123")
+	for elem := range strings.SplitSeq(path, "/") {
+		if strings.Contains(elem, "~") && utf8.RuneCountInString(elem) <= longest {
+			return true
+		}
+	}
+	return false
+}
+
+// expand asks Windows for the long names of path's elements. Those of the root
+// stay as they were configured.
+func (s *changes) expand(path string) (long string, ok bool) {
+	full := filepath.Join(s.root, filepath.FromSlash(path))
+	if len(full) >= windows.MAX_PATH { // not always: Wine answers with what it was asked, then
+		full = longPath(full)
+	}
+	short, err := windows.UTF16PtrFromString(full)
 	if err != nil {
-		return path
+		return "", false
 	}
-	buf := make([]uint16, windows.MAX_LONG_PATH)
-	n, err := windows.GetLongPathName(short, &buf[0], uint32(len(buf)))
-	if err != nil || n == 0 || int(n) > len(buf) {
-		dir, _ := split(path)
-		s.pending.dir(dir, false)
-		return path
+	for buf := make([]uint16, windows.MAX_PATH); ; {
+		n, err := windows.GetLongPathName(short, &buf[0], uint32(len(buf)))
+		if err != nil || n == 0 {
+			return "", false
+		}
+		if int(n) > len(buf) {
+			buf = make([]uint16, n)
+			continue
+		}
+		all, want := strings.Split(windows.UTF16ToString(buf[:n]), `\`), strings.Count(path, "/")+1
+		if len(all) < want {
+			return "", false
+		}
+		return strings.Join(all[len(all)-want:], "/"), true
 	}
-	long := windows.UTF16ToString(buf[:n])
-	rel, err := filepath.Rel(longPath(s.root), long)
-	if err != nil || strings.HasPrefix(rel, "..") {
-		return path
-	}
-	return filepath.ToSlash(rel)
 }
 
 // excluded reports whether a directory, or one that holds it, is excluded: the

@@ -60,7 +60,7 @@ func openSource(h host) (source, string) {
 		return nil, "asked for"
 	}
 	if remote(h.root) {
-		return nil, "a network drive does not report all changes"
+		return nil, viaNetwork
 	}
 	s, err := openChanges(h, largeBuffer)
 	if err != nil {
@@ -69,8 +69,15 @@ func openSource(h host) (source, string) {
 	if err != nil {
 		return nil, err.Error()
 	}
+	if isRemote(s.dir) {
+		s.close()
+		return nil, viaNetwork
+	}
 	return s, ""
 }
+
+// viaNetwork is why a tree on another machine is polled.
+const viaNetwork = "a network drive does not report all changes"
 
 // remote reports whether a path is on another machine.
 func remote(path string) bool {
@@ -81,6 +88,14 @@ func remote(path string) bool {
 	}
 	p, err := windows.UTF16PtrFromString(volume + `\`)
 	return err == nil && windows.GetDriveType(p) == windows.DRIVE_REMOTE
+}
+
+// isRemote reports whether an open directory is on another machine, to which a
+// link may lead from a local path.
+func isRemote(dir windows.Handle) bool {
+	var info [64]uint32 // FILE_REMOTE_PROTOCOL_INFO, which local file systems do not know, is 116 bytes
+	err := windows.GetFileInformationByHandleEx(dir, windows.FileRemoteProtocolInfo, (*byte)(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info)))
+	return err == nil
 }
 
 func openChanges(h host, size int) (*changes, error) {
