@@ -37,6 +37,7 @@ func TestMistakes(t *testing.T) {
 			if *update {
 				// Written on a system whose paths begin with /, it is good for all.
 				got = regexp.MustCompile(`(?m)(^|[ "])/(\w)`).ReplaceAllString(got, "$1@/$2")
+				got = strings.ReplaceAll(got, `job.prefix: "@/`, `job.prefix: "/`) // which is no path
 				if err := os.WriteFile(name, []byte(input+"-- want --\n"+got), 0o644); err != nil {
 					t.Fatal(err)
 				}
