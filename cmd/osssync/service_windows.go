@@ -27,7 +27,7 @@ func (a *app) service(ctx context.Context, v serviceVerb, account string) error 
 	case "install":
 		err = a.installService(account)
 	case "setup":
-		err = a.setupService()
+		err = a.setupService(ctx)
 	case "uninstall":
 		err = service.Uninstall(a.stopGrace() + stopMargin)
 	case "start":
@@ -42,6 +42,9 @@ func (a *app) service(ctx context.Context, v serviceVerb, account string) error 
 
 // explainService adds what can be done about an error of the service manager.
 func explainService(err error) error {
+	if _, explained := errors.AsType[*commandError](err); explained {
+		return err
+	}
 	switch {
 	case errors.Is(err, windows.ERROR_ACCESS_DENIED):
 		return &commandError{exitFailed, err, "run this as an administrator"}
@@ -51,6 +54,8 @@ func explainService(err error) error {
 		return &commandError{exitFailed, err, "osssync service uninstall removes the one that is there"}
 	case errors.Is(err, service.ErrNotService):
 		return &commandError{exitUsage, err, "in a terminal it is osssync run"}
+	case errors.Is(err, service.ErrStranger):
+		return &commandError{exitFailed, err, "if what is in it is yours, give it to the administrators: icacls DIRECTORY /setowner *S-1-5-32-544 /t; else delete it"}
 	}
 	return err
 }
@@ -102,6 +107,9 @@ func (a *app) installService(account string) error {
 	if err != nil {
 		return err
 	}
+	if err := service.Allowed(); err != nil { // or the directory would be made for nothing, and be this user's
+		return err
+	}
 	if err := a.secure(); err != nil {
 		return err
 	}
@@ -110,9 +118,20 @@ func (a *app) installService(account string) error {
 	return err
 }
 
-// setupService ends the work of an installer. Without a job the service is not
-// started, since it would have nothing to do.
-func (a *app) setupService() error {
+// setupService ends the work of an installer, which does not show what this
+// prints: why it failed is in the event log.
+func (a *app) setupService(ctx context.Context) error {
+	err := a.prepareService()
+	if err == nil {
+		return a.startConfigured()
+	}
+	if events, failed := service.OpenEventLog(slog.LevelInfo); failed == nil {
+		slog.New(events).ErrorContext(ctx, "service not set up", "err", err)
+	}
+	return err
+}
+
+func (a *app) prepareService() error {
 	in, err := a.installation("")
 	if err != nil {
 		return err
@@ -122,14 +141,20 @@ func (a *app) setupService() error {
 	}
 	warnings, err := service.Configure(in)
 	a.warn(warnings)
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+// startConfigured starts the service, unless there is no job, since it would
+// have nothing to do. That it does not start is no reason to install nothing.
+func (a *app) startConfigured() error {
 	if c, err := a.load(false); err != nil || len(c.Jobs) == 0 {
 		fmt.Fprintln(a.stderr, "osssync: service not started, for the configuration has no job yet")
 		return nil
 	}
-	return service.Start()
+	if err := service.Start(); err != nil {
+		a.warn([]error{err})
+	}
+	return nil
 }
 
 func (a *app) warn(warnings []error) {
@@ -162,6 +187,9 @@ func (a *app) stopGrace() time.Duration {
 // serviceStatus prints the service's state, a line.
 func (a *app) serviceStatus() error {
 	st, err := service.Query()
+	if errors.Is(err, service.ErrNotInstalled) {
+		return &commandError{exitNotRunning, err, "osssync service install registers it"}
+	}
 	if err != nil {
 		return err
 	}

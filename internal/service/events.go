@@ -11,7 +11,8 @@ var events = map[string]uint32{
 	"configuration reloaded": 3,
 	"configuration not reloaded, all goes on as before":     4,
 	"part of the configuration counts only after a restart": 5,
-	"service failed": 6,
+	"service failed":     6,
+	"service not set up": 7,
 
 	"job not running":                                          20,
 	"instance will be released":                                21,

@@ -30,8 +30,17 @@ type Installation struct {
 	StopGrace time.Duration // how long the program may take to stop
 }
 
-// Install registers the service and configures it. What this Windows does not
-// know is returned as warnings.
+// Allowed returns an error where this process may not register services.
+func Allowed() error {
+	m, err := windows.OpenSCManager(nil, nil, windows.SC_MANAGER_CREATE_SERVICE)
+	if err != nil {
+		return fmt.Errorf("connect to the service manager: %w", err)
+	}
+	return windows.CloseServiceHandle(m)
+}
+
+// Install registers the service and configures it, or leaves none. What this
+// Windows does not know is returned as warnings.
 func Install(in Installation) (warnings []error, err error) {
 	m, err := mgr.Connect()
 	if err != nil {
@@ -47,7 +56,11 @@ func Install(in Installation) (warnings []error, err error) {
 		return nil, fmt.Errorf("create service %s: %w", Name, err)
 	}
 	defer windows.CloseServiceHandle(h)
-	return configure(&mgr.Service{Name: Name, Handle: h}, in)
+	warnings, err = configure(&mgr.Service{Name: Name, Handle: h}, in)
+	if err != nil {
+		err = errors.Join(err, windows.DeleteService(h))
+	}
+	return warnings, err
 }
 
 // Configure does what Install does to a service that an installer registered.
@@ -88,13 +101,47 @@ func create(manager windows.Handle, in Installation) (windows.Handle, error) {
 		windows.SERVICE_AUTO_START, windows.SERVICE_ERROR_NORMAL, text[2], nil, nil, nil, text[3], nil)
 }
 
+// A setting is a part of a service's configuration that its creation does not
+// set: what ChangeServiceConfig2 wants to know.
+type setting struct {
+	what  string
+	level uint32
+	info  unsafe.Pointer
+}
+
+// restarts are how long Windows waits before it starts a service that failed
+// again, the first time, the second time, and every time after that.
+var restarts = [...]time.Duration{10 * time.Second, time.Minute, 10 * time.Minute}
+
+// settings are all of them.
+func (in Installation) settings() ([]setting, error) {
+	text, err := windows.UTF16PtrFromString(description)
+	if err != nil {
+		return nil, err
+	}
+	var again [len(restarts)]windows.SC_ACTION
+	for i, wait := range restarts {
+		again[i] = windows.SC_ACTION{Type: windows.SC_ACTION_RESTART, Delay: uint32(wait.Milliseconds())}
+	}
+	const day = 24 * 60 * 60 // after which a failure counts as the first again
+	sid := uint32(windows.SERVICE_SID_TYPE_UNRESTRICTED)
+	preshutdown := uint32((in.StopGrace + stopHint).Milliseconds()) // SERVICE_PRESHUTDOWN_INFO
+	return []setting{
+		{"description", windows.SERVICE_CONFIG_DESCRIPTION, unsafe.Pointer(&windows.SERVICE_DESCRIPTION{Description: text})},
+		{"delayed start", windows.SERVICE_CONFIG_DELAYED_AUTO_START_INFO, unsafe.Pointer(&windows.SERVICE_DELAYED_AUTO_START_INFO{IsDelayedAutoStartUp: 1})},
+		{"service SID", windows.SERVICE_CONFIG_SERVICE_SID_INFO, unsafe.Pointer(&sid)},
+		{"pre-shutdown timeout", windows.SERVICE_CONFIG_PRESHUTDOWN_INFO, unsafe.Pointer(&preshutdown)},
+		{"recovery actions", windows.SERVICE_CONFIG_FAILURE_ACTIONS, unsafe.Pointer(&windows.SERVICE_FAILURE_ACTIONS{
+			ResetPeriod: day, ActionsCount: uint32(len(again)), Actions: &again[0],
+		})},
+		// Not for crashes alone: also when it ends with an exit code.
+		{"recovery after errors", windows.SERVICE_CONFIG_FAILURE_ACTIONS_FLAG, unsafe.Pointer(&windows.SERVICE_FAILURE_ACTIONS_FLAG{FailureActionsOnNonCrashFailures: 1})},
+	}, nil
+}
+
 // configure sets what the creation of a service does not.
 func configure(s *mgr.Service, in Installation) (warnings []error, err error) {
-	const day = 24 * 60 * 60
-	restart := func(wait time.Duration) mgr.RecoveryAction {
-		return mgr.RecoveryAction{Type: mgr.ServiceRestart, Delay: wait}
-	}
-	text, err := windows.UTF16PtrFromString(description)
+	all, err := in.settings()
 	if err != nil {
 		return nil, err
 	}
@@ -103,36 +150,23 @@ func configure(s *mgr.Service, in Installation) (warnings []error, err error) {
 		return nil, err
 	}
 	const keep = windows.SERVICE_NO_CHANGE
-	delayed := windows.SERVICE_DELAYED_AUTO_START_INFO{IsDelayedAutoStartUp: 1}
-	sidType := uint32(windows.SERVICE_SID_TYPE_UNRESTRICTED)
-	preshutdown := uint32((in.StopGrace + stopHint).Milliseconds()) // SERVICE_PRESHUTDOWN_INFO
-	set := func(level uint32, p unsafe.Pointer) error {
-		return unlocked(func() error { return windows.ChangeServiceConfig2(s.Handle, level, (*byte)(p)) })
-	}
-	setLine := func() error {
-		return windows.ChangeServiceConfig(s.Handle, keep, keep, keep, line, nil, nil, nil, nil, nil, nil)
-	}
-	steps := []struct {
-		what string
-		err  error
-	}{
-		{"command line", unlocked(setLine)},
-		{"description", set(windows.SERVICE_CONFIG_DESCRIPTION, unsafe.Pointer(&windows.SERVICE_DESCRIPTION{Description: text}))},
-		{"delayed start", set(windows.SERVICE_CONFIG_DELAYED_AUTO_START_INFO, unsafe.Pointer(&delayed))},
-		{"service SID", set(windows.SERVICE_CONFIG_SERVICE_SID_INFO, unsafe.Pointer(&sidType))},
-		{"pre-shutdown timeout", set(windows.SERVICE_CONFIG_PRESHUTDOWN_INFO, unsafe.Pointer(&preshutdown))},
-		{"recovery actions", s.SetRecoveryActions([]mgr.RecoveryAction{restart(10 * time.Second), restart(time.Minute), restart(10 * time.Minute)}, day)},
-		{"recovery after errors", s.SetRecoveryActionsOnNonCrashFailures(true)},
-		{"event source", addEventSource()},
-	}
-	for _, step := range steps {
+	note := func(what string, failed error) {
 		switch {
-		case errors.Is(step.err, windows.ERROR_INVALID_LEVEL): // Wine, and Windows before it had this
-			warnings = append(warnings, fmt.Errorf("%s: not known to this system", step.what))
-		case step.err != nil:
-			err = errors.Join(err, fmt.Errorf("set %s of service %s: %w", step.what, Name, step.err))
+		case errors.Is(failed, windows.ERROR_INVALID_LEVEL): // Wine, and Windows before it had this
+			warnings = append(warnings, fmt.Errorf("%s: not known to this system", what))
+		case failed != nil:
+			err = errors.Join(err, fmt.Errorf("set %s of service %s: %w", what, Name, failed))
 		}
 	}
+	note("command line", unlocked(func() error {
+		return windows.ChangeServiceConfig(s.Handle, keep, keep, keep, line, nil, nil, nil, nil, nil, nil)
+	}))
+	for _, one := range all {
+		note(one.what, unlocked(func() error {
+			return windows.ChangeServiceConfig2(s.Handle, one.level, (*byte)(one.info))
+		}))
+	}
+	note("event source", addEventSource())
 	return warnings, err
 }
 

@@ -75,12 +75,17 @@ func MakePrivateDir(path string) error {
 }
 
 // SecureDir makes the directory of the service, or takes what others inherited
-// away from one that is there.
+// away from one that is there, and makes it the administrators'. One that
+// somebody else made is refused: every user may make directories in ProgramData,
+// and who made this one could have put a configuration into it.
 func SecureDir(path string) error {
 	if err := MakePrivateDir(path); err != nil {
 		return err
 	}
-	sd, err := windows.SecurityDescriptorFromString(privateSDDL(""))
+	if err := checkMakers(path); err != nil {
+		return err
+	}
+	sd, err := windows.SecurityDescriptorFromString("O:BA" + privateSDDL(""))
 	if err != nil {
 		return err
 	}
@@ -88,10 +93,75 @@ func SecureDir(path string) error {
 	if err != nil {
 		return err
 	}
+	owner, _, err := sd.Owner()
+	if err != nil {
+		return err
+	}
 	err = windows.SetNamedSecurityInfo(path, windows.SE_FILE_OBJECT,
-		windows.DACL_SECURITY_INFORMATION|windows.PROTECTED_DACL_SECURITY_INFORMATION, nil, nil, dacl, nil)
+		windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION|windows.PROTECTED_DACL_SECURITY_INFORMATION, owner, nil, dacl, nil)
 	if err != nil {
 		return &fs.PathError{Op: "set access of", Path: path, Err: err}
 	}
 	return nil
+}
+
+// ErrStranger means that a user made what is to be the service's.
+var ErrStranger = errors.New("made by somebody who is not an administrator, or a link")
+
+// checkMakers refuses a directory that a stranger made, and, unless it has been
+// closed to others since, one in which there is a stranger's file.
+func checkMakers(dir string) error {
+	closed, err := checkMaker(dir)
+	if err != nil || closed {
+		return err
+	}
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			_, err = checkMaker(path)
+		}
+		return err
+	})
+}
+
+// checkMaker refuses a link, and what belongs to anyone but the system, the
+// administrators, the service and the user of this process. closed says that
+// the access list takes nothing over from the directory above.
+func checkMaker(path string) (closed bool, err error) {
+	p, err := windows.UTF16PtrFromString(path)
+	if err != nil {
+		return false, err
+	}
+	const share = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE | windows.FILE_SHARE_DELETE
+	h, err := windows.CreateFile(p, windows.READ_CONTROL|windows.FILE_READ_ATTRIBUTES, share, nil, windows.OPEN_EXISTING,
+		windows.FILE_FLAG_BACKUP_SEMANTICS|windows.FILE_FLAG_OPEN_REPARSE_POINT, 0)
+	if err != nil {
+		return false, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer windows.CloseHandle(h)
+	var info windows.ByHandleFileInformation
+	if err := windows.GetFileInformationByHandle(h, &info); err != nil {
+		return false, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	sd, err := windows.GetSecurityInfo(h, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
+	if err != nil {
+		return false, &fs.PathError{Op: "access of", Path: path, Err: err}
+	}
+	owner, _, err := sd.Owner()
+	if err != nil {
+		return false, &fs.PathError{Op: "owner of", Path: path, Err: err}
+	}
+	if info.FileAttributes&windows.FILE_ATTRIBUTE_REPARSE_POINT != 0 || !isOurs(owner) {
+		return false, &fs.PathError{Op: "use", Path: path, Err: ErrStranger}
+	}
+	control, _, err := sd.Control()
+	return control&windows.SE_DACL_PROTECTED != 0, err
+}
+
+// isOurs reports whether what a user makes may be trusted.
+func isOurs(owner *windows.SID) bool {
+	if owner.IsWellKnown(windows.WinLocalSystemSid) || owner.IsWellKnown(windows.WinBuiltinAdministratorsSid) || owner.String() == SID() {
+		return true
+	}
+	user, err := windows.GetCurrentProcessToken().GetTokenUser()
+	return err == nil && owner.Equals(user.User.Sid)
 }

@@ -6,9 +6,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/svc"
@@ -127,6 +129,78 @@ func TestSID(t *testing.T) {
 	}
 	if _, err := windows.StringToSid(SID()); err != nil {
 		t.Errorf("SID %s: %v", SID(), err)
+	}
+}
+
+// What Windows is told of the service: a delayed start, three restarts, also
+// after an exit code, and the time that a stop may take.
+func TestSettings(t *testing.T) {
+	in := Installation{Exe: `C:\Program Files\osssync\osssync.exe`, Args: []string{"service", "run", "-c", `D:\my conf.toml`}, StopGrace: 20 * time.Second}
+	if got, want := in.line(), `"C:\Program Files\osssync\osssync.exe" service run -c "D:\my conf.toml"`; got != want {
+		t.Errorf("command line %s, want %s", got, want)
+	}
+	if got := (Installation{Exe: `C:\osssync.exe`}).line(); got != `"C:\osssync.exe"` {
+		t.Errorf("command line %s is not quoted", got)
+	}
+	all, err := in.settings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[uint32]unsafe.Pointer{}
+	for _, one := range all {
+		seen[one.level] = one.info
+	}
+	number := func(level uint32) uint32 { return *(*uint32)(seen[level]) }
+	for what, tt := range map[string]struct{ level, want uint32 }{
+		"delayed start":         {windows.SERVICE_CONFIG_DELAYED_AUTO_START_INFO, 1},
+		"service SID":           {windows.SERVICE_CONFIG_SERVICE_SID_INFO, windows.SERVICE_SID_TYPE_UNRESTRICTED},
+		"pre-shutdown timeout":  {windows.SERVICE_CONFIG_PRESHUTDOWN_INFO, 30_000},
+		"recovery after errors": {windows.SERVICE_CONFIG_FAILURE_ACTIONS_FLAG, 1},
+	} {
+		if seen[tt.level] == nil || number(tt.level) != tt.want {
+			t.Errorf("%s is not %d", what, tt.want)
+		}
+	}
+	failure := (*windows.SERVICE_FAILURE_ACTIONS)(seen[windows.SERVICE_CONFIG_FAILURE_ACTIONS])
+	if failure == nil || failure.ResetPeriod != 86400 {
+		t.Fatalf("recovery: %+v", failure)
+	}
+	const restart = windows.SC_ACTION_RESTART
+	want := []windows.SC_ACTION{{Type: restart, Delay: 10_000}, {Type: restart, Delay: 60_000}, {Type: restart, Delay: 600_000}}
+	if got := unsafe.Slice(failure.Actions, failure.ActionsCount); !slices.Equal(got, want) {
+		t.Errorf("recovery actions %v, want %v", got, want)
+	}
+	description := (*windows.SERVICE_DESCRIPTION)(seen[windows.SERVICE_CONFIG_DESCRIPTION])
+	if description == nil || windows.UTF16PtrToString(description.Description) == "" {
+		t.Error("no description")
+	}
+}
+
+// What others made is not taken for the service's.
+func TestIsOurs(t *testing.T) {
+	user, err := windows.GetCurrentProcessToken().GetTokenUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sid, want := range map[string]bool{
+		"S-1-5-18":             true, // the system
+		"S-1-5-32-544":         true, // the administrators
+		SID():                  true,
+		user.User.Sid.String(): true,
+		sidOf("Spooler"):       false,
+		"S-1-5-32-545":         false, // the users
+		"S-1-5-7":              false,
+		"S-1-5-21-1-2-3-1001":  false,
+		"S-1-1-0":              false, // everyone
+		"S-1-5-11":             false, // who has logged on
+	} {
+		owner, err := windows.StringToSid(sid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if isOurs(owner) != want {
+			t.Errorf("isOurs(%s) = %v", sid, !want)
+		}
 	}
 }
 
