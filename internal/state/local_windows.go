@@ -9,7 +9,7 @@ import (
 
 func checkLocal(dir string) error {
 	volume := filepath.VolumeName(dir)
-	if strings.HasPrefix(volume, `\\`) && !strings.HasPrefix(volume, `\\?\`) && !strings.HasPrefix(volume, `\\.\`) {
+	if isShare(dir) {
 		return &RemoteError{Dir: dir, Type: "share " + volume}
 	}
 	root, err := windows.UTF16PtrFromString(volume + `\`)
@@ -20,4 +20,15 @@ func checkLocal(dir string) error {
 		return &RemoteError{Dir: dir, Type: "drive " + volume}
 	}
 	return nil
+}
+
+// isShare reports whether a path names a share, \\server\share or the long form
+// of that.
+func isShare(path string) bool {
+	for _, prefix := range []string{`\\?\`, `\\.\`} {
+		if rest, ok := strings.CutPrefix(path, prefix); ok {
+			return strings.HasPrefix(strings.ToUpper(rest), `UNC\`)
+		}
+	}
+	return strings.HasPrefix(path, `\\`)
 }

@@ -81,13 +81,22 @@ const viaNetwork = "a network drive does not report all changes"
 
 // remote reports whether a path is on another machine.
 func remote(path string) bool {
-	volume := filepath.VolumeName(path)
-	if strings.HasPrefix(volume, `\\`) && !strings.HasPrefix(volume, `\\?\`) && !strings.HasPrefix(volume, `\\.\`) ||
-		strings.HasPrefix(strings.ToUpper(volume), `\\?\UNC\`) {
+	if isShare(path) {
 		return true
 	}
-	p, err := windows.UTF16PtrFromString(volume + `\`)
+	p, err := windows.UTF16PtrFromString(filepath.VolumeName(path) + `\`)
 	return err == nil && windows.GetDriveType(p) == windows.DRIVE_REMOTE
+}
+
+// isShare reports whether a path names a share, \\server\share or the long form
+// of that.
+func isShare(path string) bool {
+	for _, prefix := range []string{`\\?\`, `\\.\`} {
+		if rest, ok := strings.CutPrefix(path, prefix); ok {
+			return strings.HasPrefix(strings.ToUpper(rest), `UNC\`)
+		}
+	}
+	return strings.HasPrefix(path, `\\`)
 }
 
 // isRemote reports whether an open directory is on another machine, to which a
