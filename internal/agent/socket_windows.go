@@ -103,7 +103,8 @@ func pipeSecurity() (*windows.SecurityAttributes, error) {
 	if err != nil {
 		return nil, err
 	}
-	sd, err := windows.SecurityDescriptorFromString("D:P(A;;GA;;;BA)(A;;GA;;;SY)(A;;GA;;;" + user.User.Sid.String() + ")")
+	who := user.User.Sid.String()
+	sd, err := windows.SecurityDescriptorFromString("O:" + who + "D:P(A;;GA;;;BA)(A;;GA;;;SY)(A;;GA;;;" + who + ")")
 	if err != nil {
 		return nil, err
 	}
@@ -213,8 +214,8 @@ func (p *pipe) Close() error {
 // Addr implements net.Listener.
 func (p *pipe) Addr() net.Addr { return pipeAddr(p.name) }
 
-// dialSocket opens an instance of the pipe. The server may learn who asks, but
-// not act in that name.
+// dialSocket opens an instance of the pipe, if it is a pipe of the agent. The
+// server may learn who asks, but not act in that name.
 func dialSocket(ctx context.Context, name string) (net.Conn, error) {
 	path, err := windows.UTF16PtrFromString(name)
 	if err != nil {
@@ -224,6 +225,10 @@ func dialSocket(ctx context.Context, name string) (net.Conn, error) {
 		h, err := windows.CreateFile(path, windows.GENERIC_READ|windows.GENERIC_WRITE, 0, nil, windows.OPEN_EXISTING,
 			windows.FILE_FLAG_OVERLAPPED|windows.SECURITY_SQOS_PRESENT|windows.SECURITY_IDENTIFICATION, 0)
 		if err == nil {
+			if err := checkServer(h); err != nil {
+				_ = windows.CloseHandle(h)
+				return nil, &os.PathError{Op: "open", Path: name, Err: err}
+			}
 			return &pipeConn{os.NewFile(uintptr(h), name), name}, nil
 		}
 		if !errors.Is(err, pipeBusy) {
