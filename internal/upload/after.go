@@ -140,6 +140,7 @@ const otherNames = 1000
 // move moves the file to a path outside the tree. What is there already stays,
 // and the file gets a number behind its name.
 func (l *leaving) move(dest string) error {
+	dest = destination(dest)
 	if err := os.MkdirAll(filepath.Dir(dest), 0o755); err != nil {
 		return &FileError{"move", l.path, err}
 	}

@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// destination returns a path that is taken as it is written.
+func destination(path string) string { return path }
+
 // renameNew renames the file to a path where there is nothing yet: a link
 // never replaces.
 func renameNew(l *leaving, dest string) error {

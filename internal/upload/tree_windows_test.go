@@ -173,6 +173,39 @@ func TestAwkwardNames(t *testing.T) {
 	}
 }
 
+// Of two files whose names Win32 takes for one, only the one that was uploaded
+// may leave. One whose name ends in a dot stays where it is, for [os.Root] knows
+// it by the other name.
+func TestAwkwardNamesLeave(t *testing.T) {
+	long := strings.Repeat("a directory of fifty characters or a little more...x/", 6)
+	for _, name := range []string{"dots", "plain dir/file", long + "file"} {
+		for _, tail := range []string{"", "..."} {
+			r, dest := newRig(t, Options{}), filepath.Join(t.TempDir(), "moved")
+			r.target.Object.AfterUpload = "move:" + dest
+			path := `\\?\` + r.dir + `\` + filepath.FromSlash(name)
+			must(t, os.MkdirAll(path[:strings.LastIndexByte(path, '\\')], 0o755))
+			must(t, os.WriteFile(path, []byte("plain"), 0o644))
+			must(t, os.WriteFile(path+"...", []byte("dots"), 0o644))
+			if !listed(t, r.dir, name+"...") {
+				t.Skip("such names cannot be had on this system")
+			}
+			res := r.do(Upload, name+tail)
+			switch {
+			case tail == "" && (res.Err != nil || listed(t, r.dir, name) || !listed(t, dest, name)):
+				t.Errorf("%s did not leave: %v", name, res.Err)
+			case tail != "" && res.Err == nil:
+				t.Errorf("%s%s is said to have left", name, tail)
+			}
+			if !listed(t, r.dir, name+"...") {
+				t.Errorf("%s... left when %s was to", name, name+tail)
+			}
+			if tail != "" && !listed(t, r.dir, name) {
+				t.Errorf("%s left when %s was to", name, name+tail)
+			}
+		}
+	}
+}
+
 // listed reports whether a directory below dir holds just this name.
 func listed(t *testing.T, dir, name string) bool {
 	t.Helper()

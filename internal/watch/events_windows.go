@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/osssync/osssync/internal/winfile"
 )
 
 // pump handles the changes in their order.
@@ -135,7 +137,7 @@ func hasShort(path string) bool {
 func (s *changes) expand(path string) (long string, ok bool) {
 	full := filepath.Join(s.root, filepath.FromSlash(path))
 	if len(full) >= windows.MAX_PATH { // not always: Wine answers with what it was asked, then
-		full = longPath(full)
+		full = winfile.Long(full)
 	}
 	short, err := windows.UTF16PtrFromString(full)
 	if err != nil {

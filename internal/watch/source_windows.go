@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/osssync/osssync/internal/winfile"
 )
 
 // errOverflow means that the buffer was too small for what happened.
@@ -108,7 +110,7 @@ func isRemote(dir windows.Handle) bool {
 }
 
 func openChanges(h host, size int) (*changes, error) {
-	name, err := windows.UTF16PtrFromString(longPath(h.root))
+	name, err := windows.UTF16PtrFromString(winfile.Long(h.root))
 	if err != nil {
 		return nil, err
 	}
@@ -138,17 +140,6 @@ func openChanges(h host, size int) (*changes, error) {
 	}
 	s.wg.Go(s.pump)
 	return s, nil
-}
-
-// longPath lifts the limit of 260 characters.
-func longPath(path string) string {
-	switch {
-	case strings.HasPrefix(path, `\\?\`), strings.HasPrefix(path, `\\.\`):
-		return path
-	case strings.HasPrefix(path, `\\`):
-		return `\\?\UNC` + path[1:]
-	}
-	return `\\?\` + path
 }
 
 // arm asks for the next changes. Windows collects those that happen between

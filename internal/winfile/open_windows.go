@@ -121,6 +121,38 @@ func finalName(h windows.Handle) (string, error) {
 	}
 }
 
+// Long returns the form of an absolute path in which Win32 neither limits its
+// length nor changes any name in it.
+func Long(path string) string {
+	switch {
+	case strings.HasPrefix(path, `\\?\`), strings.HasPrefix(path, `\\.\`):
+		return path
+	case strings.HasPrefix(path, `\\`):
+		return `\\?\UNC` + path[1:]
+	}
+	return `\\?\` + path
+}
+
+// Rename gives an open file, which needs the right to delete it, a path where
+// there is nothing yet.
+func Rename(h windows.Handle, to string) error {
+	name, err := windows.UTF16FromString(Long(to))
+	if err != nil {
+		return err
+	}
+	var info struct { // FILE_RENAME_INFO
+		replace uint32
+		root    windows.Handle
+		length  uint32 // bytes, without the NUL
+		name    [windows.MAX_LONG_PATH]uint16
+	}
+	if copy(info.name[:], name) < len(name) {
+		return windows.ERROR_FILENAME_EXCED_RANGE
+	}
+	info.length = uint32(2 * (len(name) - 1))
+	return windows.SetFileInformationByHandle(h, windows.FileRenameInfo, (*byte)(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info)))
+}
+
 // tagDedup is IO_REPARSE_TAG_DEDUP.
 const tagDedup = 0x80000013
 
