@@ -10,7 +10,7 @@ DIST    ?= dist
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE    := $(if $(shell command -v $$($(GO) env CC)),-race)
 
-.PHONY: build packages release test-packages demo test vet lint bench test-conformance fuzz clean
+.PHONY: build packages release test-packages test-packages-windows demo test vet lint bench test-conformance fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/osssync ./cmd/osssync
@@ -66,6 +66,12 @@ release:
 # without. The machines wait more than they compute, so all run at once.
 test-packages:
 	$(GO) test -count=1 -timeout 30m -parallel 8 ./test/packages -machines
+
+# The unit tests on Windows, which here is Wine, and the MSI, installed, run,
+# upgraded and removed there. Needs root and what test/packages/windows/tools
+# installs, and says what it leaves out without.
+test-packages-windows:
+	$(GO) test -count=1 -timeout 30m -parallel 3 ./test/packages/windows -wine
 
 clean:
 	rm -rf bin dist

@@ -54,6 +54,8 @@ func (b *builder) bundled(t target) ([]file, error) {
 		plain(name, name)
 	}
 	if t.os == "windows" {
+		plain("docs/configuration.md", "docs/configuration.md")
+		plain("docs/windows.md", "docs/windows.md")
 		plain("completions/osssync.ps1", filepath.Join(b.stage, "osssync.powershell"))
 		return files, nil
 	}

@@ -119,6 +119,11 @@ func (b *builder) build(ctx context.Context) error {
 
 func (b *builder) say(format string, args ...any) { fmt.Fprintf(b.log, format+"\n", args...) }
 
+// date is the environment of what must not take the time from the clock.
+func (b *builder) date() []string {
+	return append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.src.date.Unix()))
+}
+
 // msi has the installer for Windows made, where that can be.
 func (b *builder) msi(ctx context.Context, t target) error {
 	if _, err := exec.LookPath("wixl"); err != nil {
@@ -130,7 +135,7 @@ func (b *builder) msi(ctx context.Context, t target) error {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, "packaging/windows/build.sh", b.src.version, b.binary(t), out)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.src.date.Unix()))
+	cmd.Env = b.date()
 	return output(cmd, b.log)
 }
 
@@ -155,9 +160,16 @@ func (b *builder) binary(t target) string {
 	return filepath.Join(b.stage, t.String(), name)
 }
 
-// compile builds the program for a target.
+// compile builds the program for a target. What Windows wants in it comes before
+// it is packed in any way.
 func (b *builder) compile(ctx context.Context, t target) error {
-	return b.compileTo(ctx, b.binary(t), "GOOS="+t.os, "GOARCH="+t.arch)
+	err := b.compileTo(ctx, b.binary(t), "GOOS="+t.os, "GOARCH="+t.arch)
+	if err != nil || t.os != "windows" {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "packaging/windows/program.sh", b.src.version, b.binary(t))
+	cmd.Env = b.date()
+	return output(cmd, nil)
 }
 
 func (b *builder) compileTo(ctx context.Context, path string, env ...string) error {

@@ -1,10 +1,8 @@
 #!/bin/sh
 # Makes the MSI of osssync for amd64: build.sh VERSION OSSSYNC.EXE OUTDIR
 #
-# Needs wixl and msibuild (Debian: wixl, msitools). With go-winres on the path
-# the program gets a version resource. With OSSSYNC_SIGN_CERT and
-# OSSSYNC_SIGN_KEY (PEM files) program and MSI are signed by osslsigncode, with
-# a time stamp of OSSSYNC_SIGN_TSA (an address) if that is given.
+# The program is packed as program.sh leaves it. Needs wixl and msibuild
+# (Debian: wixl, msitools), and go. The MSI is signed as sign.sh says.
 #
 # The same program, version and SOURCE_DATE_EPOCH give the same bytes, unless
 # they are signed with a time stamp.
@@ -20,9 +18,7 @@ umask 022
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 
-# Windows compares three numbers, of which the third is at most 65535.
-number=$(printf '%s\n' "${version#v}" | sed -nE 's/^([0-9]+\.[0-9]+\.[0-9]+).*/\1/p')
-: "${number:=0.0.0}"
+number=$("$here/number.sh" "$version")
 
 # uuid NAME prints an identifier that is the same for the same name.
 uuid() {
@@ -30,25 +26,11 @@ uuid() {
 		sed -E 's/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*/\1-\2-5\3-8\4-\5/' | tr a-f A-F
 }
 
-sign() {
-	[ -n "${OSSSYNC_SIGN_CERT-}" ] || return 0
-	osslsigncode sign -certs "$OSSSYNC_SIGN_CERT" -key "${OSSSYNC_SIGN_KEY:?}" -h sha256 -n osssync \
-		${OSSSYNC_SIGN_TSA:+-ts "$OSSSYNC_SIGN_TSA"} -time "$SOURCE_DATE_EPOCH" -in "$1" -out "$1.signed" >/dev/null
-	mv "$1.signed" "$1"
-}
-
 cp "$exe" "$stage/osssync.exe"
 cp "$root/LICENSE" "$stage/LICENSE.txt"
-cp "$root/config.example.toml" "$root/docs/configuration.md" "$here/osssync.toml" "$here/osssync.wxs" "$stage/"
+cp "$root/config.example.toml" "$root/docs/configuration.md" "$root/docs/windows.md" "$here/osssync.toml" "$here/osssync.wxs" "$stage/"
 chmod 644 "$stage"/*
 cd "$stage"
-if command -v go-winres >/dev/null; then
-	sed "s/@NUMBER@/$number.0/; s/@VERSION@/$version/" "$here/winres.json" >winres.json
-	go-winres patch --in winres.json --no-backup --delete osssync.exe >/dev/null
-else
-	echo "packaging/windows: no go-winres, so no version resource" >&2
-fi
-sign osssync.exe
 touch -d "@$SOURCE_DATE_EPOCH" ./*
 
 name=osssync_${version#v}_windows_amd64.msi
@@ -67,20 +49,27 @@ msibuild "$name" -i Environment.idt
 query "INSERT INTO InstallExecuteSequence (Action, Sequence) VALUES ('WriteEnvironmentStrings', 5200)"
 query "INSERT INTO InstallExecuteSequence (Action, Sequence) VALUES ('RemoveEnvironmentStrings', 3300)"
 
-# The setup of the service: the installed program (18), its failure ignored
-# (64), in the script (1024), as the system (2048).
-query "UPDATE CustomAction SET Type = 3154 WHERE Action = 'Setup'"
+# The setup of the service: the installed program (18), in the script (1024), as
+# the system (2048). Where it fails nothing is installed: it gives the directory
+# of the configuration to the administrators.
+query "UPDATE CustomAction SET Type = 3090 WHERE Action = 'Setup'"
 query "INSERT INTO InstallExecuteSequence (Action, Condition, Sequence) VALUES ('Setup', 'NOT REMOVE', 6500)"
 
 # wixl leaves a backslash at the end of the key.
 query "UPDATE Registry SET \`Key\` = 'SYSTEM\\CurrentControlSet\\Services\\EventLog\\Application\\osssync'"
 
-query "INSERT INTO LaunchCondition (Condition, Description) VALUES ('VersionNT64 >= 603', 'osssync needs a 64-bit Windows Server 2016 or Windows 10, or later.')"
+# Windows tells an MSI that it is 8.1, so the registry is asked.
+query "INSERT INTO LaunchCondition (Condition, Description) VALUES ('Installed OR (VersionNT64 AND WINDOWS10)', 'osssync needs a 64-bit Windows Server 2016 or Windows 10, or later.')"
+
+# Windows compares no more than three numbers, so 1.2.0-rc.1 and 1.2.0 are one
+# version to it: that too is replaced (512), or both would be there.
+query "DELETE FROM Upgrade WHERE ActionProperty = 'WIX_UPGRADE_DETECTED'"
+query "INSERT INTO Upgrade (UpgradeCode, VersionMax, Attributes, ActionProperty) VALUES ('{7E0C1D52-4E3B-4C3D-9C0B-5D3A7C0F5A11}', '$number', 513, 'WIX_UPGRADE_DETECTED')"
 
 # The package code, and the times that wixl took from the clock.
 msibuild "$name" -s "osssync $version" "The osssync authors" "x64;1033" "{$(uuid "package $version $(sha256sum osssync.exe)")}"
 (cd "$root" && go run ./packaging/windows/settimes "$stage/$name" "$SOURCE_DATE_EPOCH")
-sign "$name"
+"$here/sign.sh" "$name"
 
 mkdir -p "$out"
 cp "$name" "$out/$name"

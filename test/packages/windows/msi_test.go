@@ -4,9 +4,6 @@ package windows
 
 import (
 	"bytes"
-	"encoding/json"
-	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,35 +12,62 @@ import (
 	"time"
 
 	"github.com/osssync/osssync/test/sandbox/box"
-	"github.com/osssync/osssync/test/sandbox/ecs"
 	"github.com/osssync/osssync/test/sandbox/oss"
 )
 
 const (
+	services = `HKLM\SYSTEM\CurrentControlSet\Services\osssync`
+	products = `HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall`
+
+	applications = `HKLM\SYSTEM\CurrentControlSet\Services\EventLog\Application`
+	eventlog     = applications + `\osssync`
+	environment  = `HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Environment`
+
 	program = `C:\Program Files\osssync\osssync.exe`
 	within  = time.Minute // for what takes a second on a quiet machine
+	grace   = 5 * time.Second
 )
 
 // A product is one version, built and packed.
 type product struct{ exe, msi string }
 
 // newProduct builds a version as `make packages` does.
-func newProduct(t *testing.T, version string, env ...string) product {
+func newProduct(t *testing.T, version string) product {
 	t.Helper()
-	dir := t.TempDir()
-	exe := filepath.Join(dir, "osssync.exe")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version="+version, "-o", exe, "./cmd/osssync")
-	build.Dir, build.Env = "../../..", append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return product{exe, pack(t, version, exe, dir, env...)}
+	exe := shared.program(t, version)
+	return product{exe, pack(t, version, exe, t.TempDir())}
 }
 
-func pack(t *testing.T, version, exe, dir string, env ...string) string {
+// program returns osssync.exe of a version, built once.
+func (l *lab) program(t *testing.T, version string) string {
+	t.Helper()
+	l.building.Lock()
+	defer l.building.Unlock()
+	exe := l.programs[version]
+	if exe != "" {
+		return exe
+	}
+	exe = filepath.Join(l.dir, version, "osssync.exe")
+	if err := build(exe, "-ldflags", "-s -w -X main.version="+version, "./cmd/osssync"); err != nil {
+		t.Fatal(err)
+	}
+	stamp := exec.Command("packaging/windows/program.sh", version, exe)
+	stamp.Dir = "../../.."
+	if out, err := stamp.CombinedOutput(); err != nil {
+		t.Fatalf("program.sh: %v\n%s", err, out)
+	}
+	if l.programs == nil {
+		l.programs = make(map[string]string)
+	}
+	l.programs[version] = exe
+	return exe
+}
+
+// pack makes the MSI of a program.
+func pack(t *testing.T, version, exe, dir string) string {
 	t.Helper()
 	cmd := exec.Command("packaging/windows/build.sh", version, exe, dir)
-	cmd.Dir, cmd.Env = "../../..", append(append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000"), env...)
+	cmd.Dir = "../../.."
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -53,26 +77,29 @@ func pack(t *testing.T, version, exe, dir string, env ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// TestMSI installs, runs, upgrades and removes osssync.
+// TestMSI installs, runs, upgrades and removes osssync, and does the last with
+// the service that is installed without an MSI.
 func TestMSI(t *testing.T) {
 	t.Parallel()
 	if why := missing("wixl", "msibuild"); why != "" {
 		skip(t, why)
 	}
-	first, second, hold := newProduct(t, "1.0.0"), newProduct(t, "1.1.0"), buildHold(t)
+	first, second := newProduct(t, "1.0.0"), newProduct(t, "1.1.0")
+	candidate := pack(t, "1.1.0-rc.1", first.exe, t.TempDir())
 	w := newWine(t)
-	w.keepAlive(hold)
+	w.traceEvents()
+	w.keepAlive()
 	b := box.Start(t, box.Options{})
 	source := w.file("data")
 	if err := os.Mkdir(source, 0o755); err != nil {
 		t.Fatal(err)
 	}
 
+	strangers(t, w, first)
 	w.must("msiexec", "/i", first.msi, "/qn")
 	w.installed("1.0.0")
-	if out, _ := w.run(program, "service", "status"); !strings.HasPrefix(out, "stopped") {
-		t.Errorf("a first installation without a job: %s, want it stopped", out)
-	}
+	w.stopped("stopped")
+	mistaken(t, w)
 
 	conf := configure(t, w, b)
 	w.must(program, "config", "check")
@@ -80,10 +107,15 @@ func TestMSI(t *testing.T) {
 	w.must(program, "service", "start")
 	b.WaitForKeys(t, within, "in/a.txt")
 	w.running()
-	held(t, w, b, hold)
+	w.must(program, "service", "start") // once more is no error
+	held(t, w, b)
+	names(t, w, b)
 	reload(t, w, b, conf)
+	stops(t, w, b)
 	cached(t, w, b)
+	reboots(t, w, b)
 
+	w.must("msiexec", "/i", candidate, "/qn")
 	w.must("msiexec", "/i", second.msi, "/qn")
 	w.installed("1.1.0")
 	if got, err := os.ReadFile(w.file("ProgramData/osssync/osssync.toml")); err != nil || !strings.Contains(string(got), b.OSSEndpoint) {
@@ -100,52 +132,36 @@ func TestMSI(t *testing.T) {
 		t.Error("an older version was installed over a newer one")
 	}
 	removed(t, w, second)
+	byHand(t, w, b, second.exe)
+	logged(t, w)
 }
 
-// keepAlive runs a program that waits until the test ends. When its last
-// program ends, Wine stops all services, as a Windows that is shut down.
-func (w *wine) keepAlive(hold string) {
-	w.t.Helper()
-	cmd := w.command(hold)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	if _, err := io.ReadFull(out, make([]byte, len("waiting"))); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() {
-		in.Close()
-		if err := cmd.Wait(); err != nil {
-			w.t.Error(err)
-		}
-	})
-}
-
-// buildHold builds the program that keeps a file open.
-func buildHold(t *testing.T) string {
+// strangers checks that nothing is installed over a directory that a user made.
+func strangers(t *testing.T, w *wine, p product) {
 	t.Helper()
-	exe := filepath.Join(t.TempDir(), "hold.exe")
-	build := exec.Command("go", "build", "-o", exe, "./hold")
-	build.Env = append(os.Environ(), "GOOS=windows", "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	dir := w.file("ProgramData/osssync")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
 	}
-	return exe
+	if err := os.Chown(dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := w.run("msiexec", "/i", p.msi, "/qn"); ok {
+		t.Error("installed though the directory of the configuration is a user's")
+	}
+	if _, ok := w.run("reg", "query", services); ok {
+		t.Error("an installation that failed leaves the service")
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // configure replaces the configuration that was installed by one that works
 // with the box, and returns it.
 func configure(t *testing.T, w *wine, b *box.Box) string {
 	t.Helper()
-	conf := b.ConfigWith(map[string]map[string]any{"agent": {"state_dir": "", "stop_grace": "5s"}},
+	conf := b.ConfigWith(map[string]map[string]any{"agent": {"state_dir": "", "stop_grace": grace.String()}},
 		box.Job{"name": "in", "source": `C:\data`, "prefix": "in/", "settle": "100ms"})
 	write(t, w.file("ProgramData/osssync/osssync.toml"), conf)
 	return conf
@@ -157,7 +173,7 @@ func (w *wine) installed(version string) {
 	if out := w.must(program, "version"); !strings.Contains(out, version) {
 		w.t.Errorf("version %s", out)
 	}
-	out := w.must("reg", "query", `HKLM\SYSTEM\CurrentControlSet\Services\osssync`)
+	out := w.must("reg", "query", services)
 	for _, want := range []string{
 		`"` + program + `" service run`, `NT SERVICE\osssync`, "DelayedAutoStart    REG_DWORD    0x1", "PreshutdownTimeout",
 	} {
@@ -165,114 +181,28 @@ func (w *wine) installed(version string) {
 			w.t.Errorf("the service has no %s", want)
 		}
 	}
-	if out := w.must("reg", "query", `HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Environment`, "/v", "PATH"); !strings.Contains(out, `Program Files\osssync`) {
+	if out := w.must("reg", "query", environment, "/v", "PATH"); !strings.Contains(out, `Program Files\osssync`) {
 		w.t.Error("not on the path")
 	}
-	if out := w.must("reg", "query", `HKLM\SYSTEM\CurrentControlSet\Services\EventLog\Application\osssync`); !strings.Contains(out, "EventCreate.exe") {
+	if out := w.must("reg", "query", eventlog); !strings.Contains(out, "EventCreate.exe") {
 		w.t.Error("no event source")
 	}
+	if n := w.products(); n != 1 {
+		w.t.Errorf("%d products are installed, want the one", n)
+	}
 }
 
-// running checks the service, by the manager and by its own pipe.
-func (w *wine) running() {
+// products counts the installed versions of osssync.
+func (w *wine) products() int {
 	w.t.Helper()
-	if out := w.must(program, "service", "status"); !strings.HasPrefix(out, "running, pid ") {
-		w.t.Errorf("service status: %s", out)
-	}
-	var st struct {
-		Jobs []struct{ State string }
-	}
-	if err := json.Unmarshal([]byte(w.must(program, "status", "--json")), &st); err != nil || len(st.Jobs) == 0 {
-		w.t.Errorf("status: %+v, %v", st, err)
-	}
-}
-
-// held checks that a file which its writer shares with nobody is sent when the
-// writer lets go.
-func held(t *testing.T, w *wine, b *box.Box, hold string) {
-	t.Helper()
-	cmd := w.command(hold, `C:\data\held.txt`)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(out, make([]byte, len("holding"))); err != nil {
-		t.Fatal(err)
-	}
-	// One that comes after it has been sent, so it was looked at, and waits.
-	write(t, w.file("data/after.txt"), "2")
-	objects := b.WaitForKeys(t, within, "in/after.txt")
-	if o, there := objects["in/held.txt"]; there {
-		t.Errorf("a file that is locked was sent: %+v", o)
-	}
-	if _, ok := w.run(program, "wait", "--timeout", "1s"); ok {
-		t.Error("wait says that all is sent while a file is locked")
-	}
-	in.Close()
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
-	}
-	if o := b.WaitForKeys(t, within, "in/held.txt")["in/held.txt"]; o.Size != 4 {
-		t.Errorf("held.txt in the bucket: %+v", o)
-	}
-}
-
-// reload checks that a job added to the configuration begins at a reload.
-func reload(t *testing.T, w *wine, b *box.Box, conf string) {
-	t.Helper()
-	if err := os.Mkdir(w.file("more"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	write(t, w.file("more/m.txt"), "m")
-	write(t, w.file("ProgramData/osssync/osssync.toml"),
-		conf+"\n[[job]]\nname = \"more\"\nsource = 'C:\\more'\nprefix = \"more/\"\n")
-	w.must(program, "reload")
-	b.WaitForKeys(t, within, "more/m.txt")
-}
-
-// cached checks that the service stops within its grace, and that the one
-// started next takes the token from the sealed cache and sends nothing again.
-func cached(t *testing.T, w *wine, b *box.Box) {
-	t.Helper()
-	before, tokens := len(putsOf(b)), b.ECS.Requests().Count(ecs.OpCredentials)
-	begun := time.Now()
-	w.must(program, "service", "stop")
-	if took := time.Since(begun); took > within/2 {
-		t.Errorf("stopped after %v", took)
-	}
-	if out, ok := w.run(program, "service", "status"); ok || !strings.HasPrefix(out, "stopped") {
-		t.Errorf("status of a stopped service: %s", out)
-	}
-	sealed, err := filepath.Glob(w.file("ProgramData/osssync/credentials/*.json"))
-	if err != nil || len(sealed) != 1 {
-		t.Fatalf("cache of the token: %v, %v", sealed, err)
-	}
-	data, err := os.ReadFile(sealed[0])
-	if err != nil || len(data) == 0 {
-		t.Fatal(err)
-	}
-	grant, _ := b.ECS.Current()
-	for _, open := range []string{grant.AccessKeyID, grant.AccessKeySecret, grant.SecurityToken} {
-		if open == "" || bytes.Contains(data, []byte(open)) {
-			t.Error("the token can be read in its cache")
+	out, _ := w.run("reg", "query", products, "/s")
+	n := 0
+	for line := range strings.Lines(out) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "DisplayName" && f[2] == "osssync" {
+			n++
 		}
 	}
-	write(t, w.file("data/b.txt"), "b")
-	w.must(program, "service", "start")
-	b.WaitForKeys(t, within, "in/b.txt")
-	if n := len(putsOf(b)) - before; n != 1 {
-		t.Errorf("%d files sent after a restart, want the new one", n)
-	}
-	if n := b.ECS.Requests().Count(ecs.OpCredentials) - tokens; n != 0 {
-		t.Errorf("%d tokens asked for after a restart, want the one of the cache", n)
-	}
+	return n
 }
 
 // removed uninstalls, and checks what is left.
@@ -281,14 +211,19 @@ func removed(t *testing.T, w *wine, p product) {
 	// Wine removes files while the service that it stopped still ends.
 	w.must(program, "service", "stop")
 	w.must("msiexec", "/x", p.msi, "/qn")
-	if _, ok := w.run("reg", "query", `HKLM\SYSTEM\CurrentControlSet\Services\osssync`); ok {
-		t.Error("the service is left")
+	for _, key := range []string{services, eventlog} {
+		if _, ok := w.run("reg", "query", key); ok {
+			t.Errorf("%s is left", key)
+		}
 	}
-	if out, ok := w.run("reg", "query", `HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Environment`, "/v", "PATH"); ok && strings.Contains(out, "osssync") {
+	if out, ok := w.run("reg", "query", environment, "/v", "PATH"); ok && strings.Contains(out, "osssync") {
 		t.Error("the path is left")
 	}
-	if _, err := os.Stat(w.file("Program Files/osssync/osssync.exe")); err == nil {
-		t.Error("the program is left")
+	if n := w.products(); n != 0 {
+		t.Errorf("%d products are left", n)
+	}
+	if left, err := os.ReadDir(w.file("Program Files/osssync")); err == nil {
+		t.Errorf("the program's directory is left, with %v", left)
 	}
 	for _, name := range []string{"osssync.toml", "index.db"} {
 		if _, err := os.Stat(w.file("ProgramData/osssync/" + name)); err != nil {
@@ -300,7 +235,7 @@ func removed(t *testing.T, w *wine, p product) {
 // putsOf returns the keys of all files that came in.
 func putsOf(b *box.Box) (keys []string) {
 	for _, r := range b.OSS.Requests().Select(oss.PutObject) {
-		if !box.IsLease(r.Key) {
+		if !box.IsLease(r.Key) && r.Status == 200 {
 			keys = append(keys, r.Key)
 		}
 	}
@@ -311,60 +246,5 @@ func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// TestReproducible packs the same program twice, and signs it.
-func TestReproducible(t *testing.T) {
-	t.Parallel()
-	if why := missing("wixl", "msibuild", "msiextract", "osslsigncode", "openssl"); why != "" {
-		skip(t, why)
-	}
-	exe := newProduct(t, "1.0.0").exe
-	one, two := pack(t, "1.0.0", exe, t.TempDir()), pack(t, "1.0.0", exe, t.TempDir())
-	a, err := os.ReadFile(one)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b, err := os.ReadFile(two); err != nil || !bytes.Equal(a, b) {
-		t.Errorf("the same program was packed into other bytes (%v)", err)
-	}
-	ca := certificates(t)
-	signed := pack(t, "1.0.0", exe, t.TempDir(), "OSSSYNC_SIGN_CERT="+ca+"/chain.pem", "OSSSYNC_SIGN_KEY="+ca+"/key.pem")
-	out := t.TempDir()
-	sh(t, "msiextract", "-C", out, signed)
-	inner := filepath.Join(out, "osssync", "osssync.exe")
-	for _, name := range []string{signed, inner} {
-		sh(t, "osslsigncode", "verify", "-CAfile", ca+"/ca.pem", "-in", name)
-		data, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		data[len(data)/2] ^= 1
-		bad := filepath.Join(t.TempDir(), filepath.Base(name))
-		write(t, bad, string(data))
-		if out, err := exec.Command("osslsigncode", "verify", "-CAfile", ca+"/ca.pem", "-in", bad).CombinedOutput(); err == nil {
-			t.Errorf("%s with another byte verifies:\n%s", name, out)
-		}
-	}
-}
-
-// certificates makes a certificate for signing programs, and its authority.
-func certificates(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "ext"), "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage=codeSigning\n")
-	ca, key := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "key.pem")
-	sh(t, "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=test authority", "-keyout", filepath.Join(dir, "ca.key"), "-out", ca)
-	sh(t, "openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test signer", "-keyout", key, "-out", filepath.Join(dir, "csr"))
-	sh(t, "openssl", "x509", "-req", "-days", "30", "-in", filepath.Join(dir, "csr"), "-CA", ca, "-CAkey", filepath.Join(dir, "ca.key"),
-		"-CAcreateserial", "-extfile", filepath.Join(dir, "ext"), "-out", filepath.Join(dir, "chain.pem"))
-	return dir
-}
-
-func sh(t *testing.T, args ...string) {
-	t.Helper()
-	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-		t.Fatal(fmt.Errorf("%v: %w\n%s", args, err, out))
 	}
 }

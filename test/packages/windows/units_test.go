@@ -5,12 +5,16 @@ package windows
 import (
 	"bufio"
 	"bytes"
-	"os"
+	"cmp"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
+
+const module = "github.com/osssync/osssync/"
 
 // less are flags for tests that try at random, and whose many tries on Linux
 // say no more about Windows.
@@ -19,46 +23,67 @@ var less = map[string][]string{
 	"internal/state":  {"-kills=3", "-powercuts=12", "-corruptions=12"},
 }
 
-// TestUnits runs the unit tests of every package.
+// TestUnits runs the unit tests of every package, all of them in one Windows.
 func TestUnits(t *testing.T) {
 	t.Parallel()
-	hold := buildHold(t)
 	w := newWine(t)
-	w.keepAlive(hold) // or each package would boot it anew
-	list := exec.Command("go", "list", "./internal/...", "./cmd/...")
-	list.Dir, list.Env = "../../..", append(os.Environ(), "GOOS=windows")
-	out, err := list.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.keepAlive() // or each package would boot it anew
+	begun := time.Now()
+	packages, dir := compiled(t)
+	t.Logf("compiled after %v", time.Since(begun).Round(100*time.Millisecond))
 	// In a group of their own, so that the Windows stays until all have ended.
 	t.Run("of", func(t *testing.T) {
-		for pkg := range strings.FieldsSeq(string(out)) {
-			name := strings.TrimPrefix(pkg, "github.com/osssync/osssync/")
-			t.Run(name, func(t *testing.T) {
+		for _, pkg := range packages {
+			t.Run(pkg, func(t *testing.T) {
 				t.Parallel()
-				units(t, w, "./"+name, less[name])
+				units(t, w, pkg, filepath.Join(dir, filepath.Base(pkg)+".test.exe"))
 			})
 		}
 	})
 }
 
-func units(t *testing.T, w *wine, pkg string, flags []string) {
-	args := append([]string{"test", "-exec", w.runner, "-vet=off", "-v", "-timeout=5m", pkg}, flags...)
-	cmd := exec.Command("go", args...)
-	cmd.Dir, cmd.Env = "../../..", append(append(os.Environ(), w.env...), "GOOS=windows", "CGO_ENABLED=0")
-	out, err := cmd.CombinedOutput()
-	passed := bytes.Count(out, []byte("--- PASS: "))
+// compiled compiles the tests of every package into a directory.
+func compiled(t *testing.T) (packages []string, dir string) {
+	t.Helper()
+	list := exec.Command("go", "list", "./internal/...", "./cmd/...")
+	list.Dir, list.Env = "../../..", forWindows()
+	out, err := list.Output()
 	if err != nil {
-		t.Fatalf("%v: %v\n%s", args, err, failures(string(out)))
+		t.Fatal(err)
 	}
-	if passed == 0 && !bytes.Contains(out, []byte("[no test files]")) && !bytes.Contains(out, []byte("no tests to run")) {
-		t.Fatalf("no test ran:\n%s", out)
+	for pkg := range strings.FieldsSeq(string(out)) {
+		packages = append(packages, strings.TrimPrefix(pkg, module))
+	}
+	dir = t.TempDir()
+	build := exec.Command("go", "test", "-c", "-trimpath", "-vet=off", "-o", dir+"/", "./internal/...", "./cmd/...")
+	build.Dir, build.Env = "../../..", forWindows()
+	if out, err := build.CombinedOutput(); err != nil || bytes.Contains(out, []byte("[no test files]")) {
+		t.Fatalf("go test -c: %v\n%s", err, out)
+	}
+	return packages, dir
+}
+
+// units runs the tests of a package as go test does, in its directory.
+func units(t *testing.T, w *wine, pkg, exe string) {
+	cmd := w.command(append([]string{exe, "-test.v", "-test.timeout=10m"}, less[pkg]...)...)
+	cmd.Dir = filepath.Join("../../..", pkg)
+	cmd.WaitDelay = 10 * time.Second // for what it may leave running
+	begun := time.Now()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, failures(string(out)))
+	}
+	passed := bytes.Count(out, []byte("--- PASS: "))
+	if passed == 0 || !bytes.HasSuffix(bytes.TrimSpace(out), []byte("PASS")) {
+		t.Fatalf("no test ran, or not all:\n%s", out)
 	}
 	for _, s := range skips(string(out)) {
 		note(t, s)
 	}
-	t.Logf("%d tests passed", passed)
+	t.Logf("%d tests passed in %v", passed, time.Since(begun).Round(100*time.Millisecond))
+	for _, s := range slowest(string(out)) {
+		t.Log(s)
+	}
 }
 
 var verdict = regexp.MustCompile(`^\s*--- (FAIL|SKIP|PASS): (\S+)`)
@@ -76,20 +101,27 @@ func failures(out string) string {
 	return b.String()[max(0, b.Len()-enough):] + "…\n" + out[max(0, len(out)-enough):]
 }
 
-// skips returns which tests were skipped, each with its reason.
+var heading = regexp.MustCompile(`^=== (?:RUN|CONT|NAME) +(\S+)`)
+
+// skips returns which tests were skipped, each with its reason: the last line
+// that it logged.
 func skips(out string) []string {
 	var all []string
-	lines := strings.Split(out, "\n")
-	for i, line := range lines {
-		m := verdict.FindStringSubmatch(line)
-		if m == nil || m[1] != "SKIP" {
-			continue
+	test, last := "", map[string]string{}
+	for line := range strings.Lines(strings.ReplaceAll(out, "\r", "")) {
+		if m := heading.FindStringSubmatch(line); m != nil {
+			test = m[1]
+		} else if m := verdict.FindStringSubmatch(line); m != nil && m[1] == "SKIP" {
+			all = append(all, m[2]+": "+cmp.Or(last[m[2]], "no reason given"))
+		} else if _, why, logged := strings.Cut(line, "_test.go:"); logged {
+			_, why, _ = strings.Cut(strings.TrimSpace(why), ": ")
+			last[test] = why
 		}
-		why := "no reason given"
-		if i > 0 && strings.Contains(lines[i-1], "_test.go:") { // -v prints the reason first
-			_, why, _ = strings.Cut(strings.TrimSpace(lines[i-1]), ": ")
-		}
-		all = append(all, m[2]+": "+why)
 	}
 	return all
 }
+
+var slow = regexp.MustCompile(`(?m)^--- PASS: \S+ \((?:\d{2,}|[5-9])\.\d+s\)`)
+
+// slowest returns the tests that took 5 seconds or more.
+func slowest(out string) []string { return slow.FindAllString(out, -1) }

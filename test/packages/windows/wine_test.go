@@ -1,145 +1,28 @@
 //go:build linux
 
-// Package windows runs osssync on Windows, which here is Wine: the unit tests of
-// every package, and the MSI from its installation to its removal, with the
-// service at work between. It is a part of `make test-packages`; without its
-// flag it tests nothing.
-//
-// Wine 10 comes from a Debian tree that is made once, from the mirror that this
-// machine's own apt uses, and kept in $OSSSYNC_TREES, by default below the
-// user's cache directory. What Wine cannot do, docs/windows.md says.
 package windows
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
-
-var wineFlag = flag.Bool("wine", false, "run Windows programs under Wine")
-
-// A lab is what the tests share.
-type lab struct {
-	dir  string // goes at the end
-	tree string // the Debian with Wine in it
-	why  string // there is none
-
-	mu      sync.Mutex
-	skipped []string
-}
-
-// shared is the lab, made by TestMain.
-var shared = &lab{}
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if !*wineFlag {
-		fmt.Println("windows: SKIPPED: needs -wine, as in `make test-packages`")
-		os.Exit(0)
-	}
-	code, err := shared.run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "windows:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func (l *lab) run(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "osssync-windows-")
-	if err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(dir)
-	l.dir = dir
-	if l.why = missing("unshare", "chroot", "mmdebstrap", "apt-get"); l.why == "" {
-		if l.tree, err = wineTree(); err != nil {
-			return 1, err
-		}
-	}
-	code := m.Run()
-	for _, s := range l.skipped {
-		fmt.Println("windows: SKIPPED:", s)
-	}
-	fmt.Printf("windows: %d skipped\n", len(l.skipped))
-	return code, nil
-}
-
-// missing returns what is missing here, "" for nothing.
-func missing(programs ...string) string {
-	if os.Geteuid() != 0 {
-		return "needs root"
-	}
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			return "needs " + p
-		}
-	}
-	return ""
-}
-
-// note notes that something was not tested, for the end of the run.
-func note(t *testing.T, why string) {
-	shared.mu.Lock()
-	defer shared.mu.Unlock()
-	shared.skipped = append(shared.skipped, t.Name()+": "+why)
-}
-
-func skip(t *testing.T, why string) {
-	t.Helper()
-	note(t, why)
-	t.Skip("SKIPPED: " + why)
-}
-
-// wineTree returns the tree with Wine, which it makes where there is none.
-func wineTree() (string, error) {
-	base := os.Getenv("OSSSYNC_TREES")
-	if base == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return "", err
-		}
-		base = filepath.Join(cache, "osssync", "trees")
-	}
-	dir := filepath.Join(base, "trixie-wine")
-	if _, err := os.Stat(filepath.Join(dir, "etc")); err == nil {
-		return dir, nil
-	}
-	out, err := exec.Command("apt-get", "indextargets", "--format", "$(SITE)", "Identifier: Packages").Output()
-	if err != nil {
-		return "", err
-	}
-	mirror, _, _ := strings.Cut(string(out), "\n")
-	if err := os.MkdirAll(base, 0o755); err != nil {
-		return "", err
-	}
-	half, err := os.MkdirTemp(base, "wine.half-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(half)
-	cmd := exec.Command("mmdebstrap", "--variant=minbase", "--include=wine64,wine",
-		"--customize-hook=rm -rf $1/var/lib/apt/lists/* $1/var/cache/apt/*; echo 127.0.0.1 localhost >$1/etc/hosts",
-		"trixie", half, mirror)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("mmdebstrap: %w\n%s", err, out)
-	}
-	return dir, errors.Join(os.Chmod(half, 0o755), os.Rename(half, dir))
-}
 
 // A wine is a Windows of its own.
 type wine struct {
 	t      *testing.T
 	prefix string
 	runner string // path of the script
+	trace  string // file of what Wine tells of the services
+	traced string // what it tells of the other programs
+	letGo  func() // ends what keepAlive began
 	env    []string
 }
 
@@ -173,7 +56,7 @@ func newWine(t *testing.T) *wine {
 	w := &wine{t: t, prefix: prefix, runner: runner, env: []string{
 		"WINE_ROOT=" + shared.tree, "WINEPREFIX=" + prefix, "WINE_BINDS=" + strings.Join(binds, ":"),
 		"WINEDLLOVERRIDES=mscoree,mshtml=", // no offers to download them
-	}}
+	}, trace: filepath.Join(t.TempDir(), "trace"), letGo: func() {}}
 	t.Cleanup(w.end)
 	begun := time.Now()
 	w.must("wineboot", "-i")
@@ -184,9 +67,94 @@ func newWine(t *testing.T) *wine {
 
 // end stops all programs of this Windows and removes it.
 func (w *wine) end() {
+	w.letGo()
 	w.server("-k", "-w")
 	if err := os.RemoveAll(w.prefix); err != nil {
 		w.t.Log(err)
+	}
+}
+
+// keepAlive runs a program that waits until the test ends. When its last
+// program ends, Wine stops all services, as a Windows that is shut down. What
+// the services write to their standard error goes to a file, for they are
+// children of what began the session.
+func (w *wine) keepAlive() {
+	w.t.Helper()
+	f, err := os.OpenFile(w.trace, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cmd := w.command(shared.hold, "wait")
+	cmd.Stderr = f
+	release := w.background(cmd, "waiting")
+	w.letGo = func() {
+		release()
+		f.Close()
+		w.letGo = func() {}
+	}
+}
+
+// reboot ends this session, in which Wine tells the services that the system
+// shuts down, and begins another, in which it starts them.
+func (w *wine) reboot() {
+	w.t.Helper()
+	w.letGo()
+	w.server("-w")
+	w.keepAlive()
+}
+
+// traceEvents has Wine, which keeps no event log, tell of each call that writes
+// to one. It comes before keepAlive.
+func (w *wine) traceEvents() {
+	w.t.Helper()
+	w.must("reg", "add", environment, "/v", "WINEDEBUG", "/d", "-all,+relay", "/f")
+	w.must("reg", "add", `HKCU\Software\Wine\Debug`, "/v", "RelayInclude", "/d", "advapi32.ReportEventW", "/f")
+	w.server("-w")
+}
+
+// events returns what was written to the event log, as "type id".
+func (w *wine) events() map[string]int {
+	w.t.Helper()
+	data, err := os.ReadFile(w.trace)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	seen := make(map[string]int)
+	for _, m := range reported.FindAllStringSubmatch(string(data)+w.traced, -1) {
+		seen[m[1]+" "+m[2]]++
+	}
+	return seen
+}
+
+var (
+	reported = regexp.MustCompile(`Call advapi32\.ReportEventW\(\w+,(\w+),\w+,(\w+),`)
+	traceOf  = regexp.MustCompile(`(?m)^[0-9a-f]{4}:.*\n?`) // of a thread
+)
+
+// background starts a program, waits until it says something, and returns what
+// ends its standard input and waits for its end.
+func (w *wine) background(cmd *exec.Cmd, says string) (release func()) {
+	w.t.Helper()
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	got := make([]byte, len(says))
+	if _, err := io.ReadFull(out, got); err != nil || string(got) != says {
+		w.t.Fatalf("%v: %q, %v", cmd.Args, got, err)
+	}
+	return func() {
+		in.Close()
+		if err := cmd.Wait(); err != nil {
+			w.t.Errorf("%v: %v", cmd.Args, err)
+		}
 	}
 }
 
@@ -205,9 +173,17 @@ func (w *wine) command(args ...string) *exec.Cmd {
 }
 
 // run runs a program and returns what it wrote to its standard output, and
-// whether it succeeded. What it wrote to the other is logged. Both go to files,
-// for the end of a pipe is the end of all that the program leaves running.
+// whether it succeeded.
 func (w *wine) run(args ...string) (string, bool) {
+	w.t.Helper()
+	out, code := w.exit(args...)
+	return out, code == 0
+}
+
+// exit is run with the exit code. What the program wrote to its standard error
+// is logged. Both go to files, for the end of a pipe is the end of all that the
+// program leaves running.
+func (w *wine) exit(args ...string) (string, int) {
 	w.t.Helper()
 	dir := w.t.TempDir()
 	var text [2]string
@@ -232,8 +208,10 @@ func (w *wine) run(args ...string) (string, bool) {
 		}
 		text[i] = strings.ReplaceAll(string(data), "\r\n", "\n")
 	}
+	w.traced += strings.Join(traceOf.FindAllString(text[1], -1), "")
+	text[1] = traceOf.ReplaceAllString(text[1], "")
 	w.t.Logf("%s: %v after %v\n%s%s", strings.Join(args, " "), err, time.Since(begun).Round(10*time.Millisecond), text[0], text[1])
-	return text[0], err == nil
+	return text[0], cmd.ProcessState.ExitCode()
 }
 
 // must is run for what must succeed.

@@ -1,6 +1,11 @@
-// Command hold creates a file that it shares with nobody, writes "held" to it,
-// says so, and keeps it open until its standard input ends: hold FILE. Without a
-// file it says so and waits.
+// Command hold is the other programs of a Windows:
+//
+//	hold wait                says "waiting" and waits
+//	hold file FILE           creates FILE, which it shares with nobody, writes
+//	                         "held" to it, says "holding" and waits
+//	hold paramchange NAME    tells a service that its parameters have changed
+//
+// It waits until its standard input ends.
 package main
 
 import (
@@ -9,27 +14,62 @@ import (
 	"os"
 
 	"golang.org/x/sys/windows"
+	"golang.org/x/sys/windows/svc"
+	"golang.org/x/sys/windows/svc/mgr"
 )
 
 func main() {
-	if len(os.Args) < 2 {
-		fmt.Println("waiting")
-		io.Copy(io.Discard, os.Stdin)
-		return
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "hold:", err)
+		os.Exit(1)
 	}
-	name, err := windows.UTF16PtrFromString(os.Args[1])
+}
+
+func run(args []string) error {
+	switch {
+	case len(args) == 1 && args[0] == "wait":
+		fmt.Println("waiting")
+		_, err := io.Copy(io.Discard, os.Stdin)
+		return err
+	case len(args) == 2 && args[0] == "file":
+		return holdFile(args[1])
+	case len(args) == 2 && args[0] == "paramchange":
+		return paramChange(args[1])
+	}
+	return fmt.Errorf("%q: unknown", args)
+}
+
+func holdFile(path string) error {
+	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
-		panic(err)
+		return err
 	}
 	h, err := windows.CreateFile(name, windows.GENERIC_WRITE, 0, nil, windows.CREATE_ALWAYS, 0, 0)
 	if err != nil {
-		panic(err)
+		return err
 	}
-	f := os.NewFile(uintptr(h), os.Args[1])
+	f := os.NewFile(uintptr(h), path)
 	if _, err := f.WriteString("held"); err != nil {
-		panic(err)
+		return err
 	}
 	fmt.Println("holding")
-	io.Copy(io.Discard, os.Stdin)
-	f.Close()
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func paramChange(name string) error {
+	m, err := mgr.Connect()
+	if err != nil {
+		return err
+	}
+	defer m.Disconnect()
+	s, err := m.OpenService(name)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	_, err = s.Control(svc.ParamChange)
+	return err
 }
