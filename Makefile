@@ -36,7 +36,7 @@ lint: vet
 bench:
 	$(GO) run ./test/bench
 	$(GO) test -run NONE -bench 'Put/^4KiB$$' -benchtime 15x ./test/sandbox/oss | grep ratio
-	$(GO) test -run NONE -bench 'Events$$/^creating$$' -benchtime 5x ./internal/watch | grep creates
+	$(GO) test -run NONE -bench 'Events$$/^creating' -benchtime 5x ./internal/watch | grep creates
 	$(GO) test -run NONE -bench 'WriterOpen$$' -benchtime 20x ./internal/upload | grep WriterOpen
 
 # The sandbox's parser and signature check, a minute in all.

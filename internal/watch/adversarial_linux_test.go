@@ -206,7 +206,7 @@ func TestFloodOfFiles(t *testing.T) {
 		must(t, os.Mkdir(d, 0o755))
 		prefixes = append(prefixes, d+"/f")
 	}
-	floodWith(t, *flood/4, prefixes...)
+	floodWith(t, *flood/4, 0, prefixes...)
 	t.Logf("%.0f files/s", float64(*flood)/time.Since(begun).Seconds())
 	r.settle()
 	if got := len(r.m.files()); got != *flood {

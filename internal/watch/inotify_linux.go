@@ -81,7 +81,7 @@ func openLimited(h host, limit func(watches) watches) (source, string) {
 	for _, private := range []bool{true, false} {
 		s, err := openInotify(h, private)
 		if errors.Is(err, unix.EMFILE) {
-			return nil, "too many inotify instances: raise fs.inotify.max_user_instances"
+			return nil, noInstance()
 		} else if err != nil {
 			return nil, err.Error()
 		}
@@ -92,6 +92,18 @@ func openLimited(h host, limit func(watches) watches) (source, string) {
 		s.close()
 	}
 	return nil, ""
+}
+
+// noInstance says why there is no inotify instance to be had. The kernel says
+// the same, whether the user has too many or the process too many open files.
+func noInstance() string {
+	fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.EMFILE) {
+		return "too many open files: raise the limit of the process (LimitNOFILE)"
+	} else if err == nil {
+		unix.Close(fd)
+	}
+	return "too many inotify instances: raise fs.inotify.max_user_instances"
 }
 
 // openInotify starts a source that listens for closed files if private, and

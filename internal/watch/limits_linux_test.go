@@ -125,8 +125,13 @@ func TestChaosTooFewWatches(t *testing.T) {
 	r.check()
 }
 
-func TestNoInotifyInstance(t *testing.T) {
-	h := host{root: t.TempDir(), pending: newPending(func() {}), lost: func(error) {}, opt: Options{}.withDefaults()}
+func newHost(t *testing.T) host {
+	return host{root: t.TempDir(), pending: newPending(func() {}), lost: func(error) {}, opt: Options{}.withDefaults()}
+}
+
+// The process has no descriptor left.
+func TestNoDescriptor(t *testing.T) {
+	h := newHost(t)
 	if !inChild(t) {
 		return
 	}
@@ -142,8 +147,70 @@ func TestNoInotifyInstance(t *testing.T) {
 	for _, fd := range fds {
 		unix.Close(fd)
 	}
-	if src != nil || !strings.Contains(reason, "max_user_instances") {
-		t.Errorf("openSource = %v, %q, want none and a word on max_user_instances", src, reason)
+	if src != nil || !strings.Contains(reason, "too many open files") {
+		t.Errorf("openSource = %v, %q, want none and a word on open files", src, reason)
+	}
+}
+
+// The kernel gives the user no instance. The tree is polled, and watched as
+// soon as it does.
+func TestNoInotifyInstance(t *testing.T) {
+	if !inUserNamespace(t) {
+		return
+	}
+	limit(t, "max_inotify_instances", 0)
+	r := start(t, "", Options{})
+	if st := r.Stats(); st.Mode != "poll" || !strings.Contains(st.Reason, "fs.inotify.max_user_instances") {
+		t.Errorf("mode %q because %q, want a word on max_user_instances", st.Mode, st.Reason)
+	}
+	must(t, write(r.path("f"), "1"))
+	r.check()
+	limit(t, "max_inotify_instances", 8)
+	r.Rescan()
+	eventually(t, "the tree is watched", func() bool { return r.Stats().Mode == "inotify" })
+	r.settle()
+	scans := len(r.m.scanned())
+	must(t, write(r.path("g"), "2"))
+	r.check()
+	if n := len(r.m.scanned()); n != scans {
+		t.Errorf("%d scans for a change of a watched tree", n-scans)
+	}
+}
+
+// The kernel gives the user fewer watches than there are directories.
+func TestNoWatchesLeft(t *testing.T) {
+	if !inUserNamespace(t) {
+		return
+	}
+	const dirs, watches = 60, 20
+	limit(t, "max_inotify_watches", watches)
+	dir := t.TempDir()
+	for i := range dirs {
+		must(t, os.MkdirAll(filepath.Join(dir, fmt.Sprint(i)), 0o755))
+	}
+	r := start(t, dir, Options{})
+	st := r.Stats()
+	if st.Mode != "inotify" || st.Watched == 0 || st.Watched > watches || st.Total != dirs+1 ||
+		!strings.HasPrefix(st.Advice, "fs.inotify.max_user_watches = ") {
+		t.Errorf("%d of %d directories watched, advice %q", st.Watched, st.Total, st.Advice)
+	}
+	for i := range dirs {
+		must(t, write(r.path(fmt.Sprint(i), "f"), fmt.Sprint(i)))
+	}
+	r.check() // by a scan
+	for i := range dirs - 10 {
+		must(t, os.RemoveAll(r.path(fmt.Sprint(i))))
+	}
+	r.check()
+	must(t, r.pollUnwatched(t.Context()))
+	if st := r.Stats(); st.Watched != st.Total || st.Total != 11 {
+		t.Errorf("%d of %d directories watched after there was room again", st.Watched, st.Total)
+	}
+	scans := len(r.m.scanned())
+	must(t, write(r.path(fmt.Sprint(dirs-1), "g"), "1"))
+	r.check()
+	if n := len(r.m.scanned()); n != scans {
+		t.Errorf("%d scans although all is watched again", n-scans)
 	}
 }
 

@@ -1,12 +1,16 @@
 package e2e
 
 import (
+	"bufio"
+	"errors"
 	"flag"
 	"fmt"
 	"hash/crc64"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,13 +22,11 @@ import (
 
 var (
 	waitWrites = flag.Int("wait.writes", 1600, "writes of the test that waits while files are written")
+	waitCalls  = flag.Int("wait.callers", 6, "how many wait at once in that test, again and again")
 	waitSeed   = flag.Uint64("wait.seed", 1, "seed of that test")
 )
 
-const (
-	writers = 8
-	waiters = 6
-)
+const writers = 8 // processes
 
 // A ledger knows every state that each file had. A state is entered before it
 // is written, and counts when the writer is done with it.
@@ -88,7 +90,7 @@ func contains(all []uint64, one uint64) bool {
 	return false
 }
 
-// TestWaitUnderLoad writes files from eight sides, in place, by rename and in
+// TestWaitUnderLoad has eight processes write files, in place, by rename and in
 // new directories, and calls wait meanwhile, at random times: no change that
 // was made before a call may be missing in the bucket when it returns. Nor may
 // it where the tree is polled, or where the job starts anew again and again.
@@ -141,7 +143,7 @@ func waitUnderLoad(t *testing.T, b *box.Box, c *agent.Client, source string, wri
 	stop := make(chan struct{})
 	var others sync.WaitGroup
 	var waits atomic.Int64
-	for i := range waiters {
+	for i := range *waitCalls {
 		others.Go(func() {
 			atRandom(stop, uint64(100+i), func() { waitAndCheck(t, b, c, l); waits.Add(1) })
 		})
@@ -187,20 +189,65 @@ func waitAndCheck(t *testing.T, b *box.Box, c *agent.Client, l *ledger) {
 	l.check(t, had, have)
 }
 
-// write makes n changes to files that are this writer's alone.
+// write has a process make n changes to files that are its alone. What it is to
+// write next it asks for, so that every state is in the ledger before it is on
+// the disk.
 func (l *ledger) write(dir string, writer, n int) error {
-	rng := rand.New(rand.NewPCG(*waitSeed, uint64(writer)))
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %d %s", writerEnv, writer, n, *waitSeed, dir))
+	cmd.Stderr = os.Stderr
+	answers, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	says, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	for s := bufio.NewScanner(says); s.Scan(); {
+		switch verb, key, _ := strings.Cut(s.Text(), " "); verb {
+		case "begin":
+			if _, err := fmt.Fprintln(answers, l.begin(key)); err != nil {
+				return errors.Join(err, cmd.Wait())
+			}
+		case "end":
+			l.end(key)
+		}
+	}
+	return cmd.Wait()
+}
+
+// writerEnv makes the test binary a writer: "writer changes seed directory".
+const writerEnv = "OSSSYNC_E2E_WRITER"
+
+// writeAsTold is what such a process does.
+func writeAsTold(arg string) error {
+	var writer, n int
+	var seed uint64
+	var dir string
+	if _, err := fmt.Sscanf(arg, "%d %d %d %s", &writer, &n, &seed, &dir); err != nil {
+		return err
+	}
+	rng := rand.New(rand.NewPCG(seed, uint64(writer)))
+	answers := bufio.NewReader(os.Stdin)
 	for i := range n {
 		key := fmt.Sprintf("w%d/d%d/f%d", writer, i/40, rng.IntN(i+1))
 		path := filepath.Join(dir, filepath.FromSlash(key))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		text := l.begin(key)
-		if err := put(path, text, rng.IntN(2) == 0); err != nil {
+		fmt.Println("begin", key)
+		text, err := answers.ReadString('\n')
+		if err != nil {
 			return err
 		}
-		l.end(key)
+		if err := put(path, strings.TrimSuffix(text, "\n"), rng.IntN(2) == 0); err != nil {
+			return err
+		}
+		fmt.Println("end", key)
 		time.Sleep(time.Duration(rng.IntN(5)) * time.Millisecond)
 	}
 	return nil
