@@ -81,7 +81,7 @@ func (l *Lane) Close(ctx context.Context) error {
 		l.room = nil
 	}
 	l.signal()
-	for l.inFlight > 0 {
+	for len(l.busy) > 0 {
 		change := l.listen()
 		q.mu.Unlock()
 		select {

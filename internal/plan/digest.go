@@ -49,6 +49,16 @@ func (d *digests) forget(path string) {
 	delete(d.sums, d.key(dir))
 }
 
+// forgetAbove is called for a file that the index does not know. Its directory
+// may be new to the index as well, and then a directory above is in order only
+// if its listing shows the way there, which one of before did not.
+func (d *digests) forgetAbove(path string) {
+	for path != "" {
+		path, _ = split(path)
+		delete(d.sums, d.key(path))
+	}
+}
+
 // compare says whether a directory is known to be in order. If not, what
 // follows is a comparison, and then compared.
 func (d *digests) compare(dir string, sum uint64) bool {

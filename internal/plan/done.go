@@ -57,6 +57,9 @@ func (q *Queue) Done(job *upload.Job, res upload.Result) {
 // succeeded ends a job that was done.
 func (l *Lane) succeeded(it *item, job *upload.Job, res upload.Result, now time.Duration) []Event {
 	l.digest.forget(it.path)
+	if it.unknown {
+		l.digest.forgetAbove(it.path)
+	}
 	l.tally.forgive(it.path)
 	l.tally.count(res.Action, res.Bytes)
 	l.answered(it, res.Action)

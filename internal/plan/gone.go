@@ -135,7 +135,7 @@ func (l *Lane) judgeAt() (time.Duration, bool) {
 	case g.count >= maxParked:
 		return 0, true // no room: judge what there is
 	case l.q.draining:
-		return 0, l.active() == g.count && l.inFlight == 0
+		return 0, l.active() == g.count && len(l.busy) == 0
 	case l.scan.running():
 		return 0, false // it knows best what else vanished; Scanned asks
 	}

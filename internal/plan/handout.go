@@ -93,7 +93,7 @@ func (l *Lane) snapshotAt(it *item) time.Duration {
 // idle says whether nothing is left to be done but what is held or paused.
 func (l *Lane) idle() bool {
 	if l.halt.dead != nil || l.closed || l.paused {
-		return l.inFlight == 0
+		return len(l.busy) == 0
 	}
 	return l.active() == l.gone.held && len(l.fill.dirs) == 0 && !l.fill.listing && !l.gone.judging
 }

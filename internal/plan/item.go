@@ -40,6 +40,7 @@ type item struct {
 	cleared  bool // the guards agree to its deletion
 	renamed  bool // its object was copied to the new path; no brake
 	plain    bool // was refused as a copy: upload it
+	unknown  bool // handed out: the index did not hold it
 	live     bool // handed out as a job that asks for a snapshot
 	held     bool // parked: refused by the guards
 	keeps    bool // parked: its object is kept
@@ -47,7 +48,7 @@ type item struct {
 	failing  bool // waits after a failure that a new hint does not cure
 	fault    bool // waits after a failure of the file itself
 
-	pos       int           // in the heap
+	pos       int           // in the heap; of a busy one, among the lane's busy ones
 	due       time.Duration // when it is to be looked at; of a resting one, when it is dropped
 	since     time.Duration // when it got something to be done
 	first     time.Duration // first hint since it was last handed out; what MaxWait counts from

@@ -39,8 +39,8 @@ type Lane struct {
 	items    map[string]*item
 	due      heap // waiting and resting
 	backlog  line
-	streak   int // hinted paths taken in a row while the backlog waited
-	inFlight int
+	streak   int     // hinted paths taken in a row while the backlog waited
+	busy     []*item // handed out; pos is the place in it
 	resting  int
 	scanned  int // items with scan set
 	removing int // items with removing set
@@ -223,7 +223,11 @@ func (l *Lane) move(it *item, to stage) {
 		l.due.remove(it)
 		l.resting--
 	case busy:
-		l.inFlight--
+		last := len(l.busy) - 1
+		l.busy[last].pos = it.pos
+		l.busy[it.pos] = l.busy[last]
+		l.busy[last] = nil
+		l.busy = l.busy[:last]
 	case parked:
 		l.unpark(it)
 	}
@@ -240,7 +244,8 @@ func (l *Lane) move(it *item, to stage) {
 	case backlog:
 		l.backlog.push(it)
 	case busy:
-		l.inFlight++
+		it.pos = len(l.busy)
+		l.busy = append(l.busy, it)
 	}
 }
 

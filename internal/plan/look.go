@@ -199,6 +199,9 @@ func (l *Lane) send(it *item, s sight) *upload.Job {
 	}
 	l.q.mu.Lock()
 	it.size = s.disk.Size // which Status adds up at any time
+	if it.unknown = s.known == nil; it.unknown {
+		l.digest.forgetAbove(it.path) // of comparisons that read the index before
+	}
 	l.setRemoving(it, false)
 	l.q.mu.Unlock()
 	return job

@@ -81,6 +81,10 @@ func (l *Lane) merge(ctx context.Context, li Listing, in *intake) (same int, err
 	if !slices.IsSortedFunc(li.Files, byName) {
 		slices.SortFunc(li.Files, byName)
 	}
+	// Before the index is read: what ends in between is found there.
+	if err := l.foundUnderWay(ctx, li.Dir, li.holds, in); err != nil {
+		return 0, err
+	}
 	files, after, more := li.Files, "", true
 	within := l.opt.Filter.within(li.Dir)
 	for {
@@ -168,6 +172,9 @@ func (l *Lane) mergeDirs(ctx context.Context, li Listing, in *intake) error {
 // If what is there cannot even be looked at, nothing is known of it, and it is
 // left alone.
 func (l *Lane) below(ctx context.Context, dir string, in *intake) error {
+	if err := l.foundUnderWay(ctx, dir, func(string) bool { return false }, in); err != nil {
+		return err
+	}
 	dirs := []string{dir}
 	for len(dirs) > 0 {
 		dir := dirs[len(dirs)-1]

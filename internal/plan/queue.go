@@ -124,7 +124,7 @@ func (q *Queue) pick(now time.Duration) (work, bool) {
 		if !l.ready(now) {
 			continue
 		}
-		if best == nil || l.inFlight*best.opt.Weight < best.inFlight*l.opt.Weight {
+		if best == nil || len(l.busy)*best.opt.Weight < len(best.busy)*l.opt.Weight {
 			best = l
 		}
 	}

@@ -147,6 +147,36 @@ func TestScanHintDropsDigest(t *testing.T) {
 	})
 }
 
+// A directory is made, its file is sent, and it vanishes while nobody looks. The
+// listing of the directory above is what it was before, but the index is not.
+func TestScanFindsWhatIsGoneAgain(t *testing.T) {
+	sim(t, Options{}, mirror, func(t *testing.T, w *world, q *Queue, l *Lane) {
+		for _, p := range []string{"keep", "d/keep"} {
+			w.write(p)
+			w.sent(p)
+		}
+		for n := range uint64(2) {
+			if err := w.scan(t.Context(), l, n+1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, p := range []string{"n/e/new", "d/e/new"} {
+			w.write(p)
+			l.Hint(p, Closed)
+			job := next(t, q)
+			q.Done(job, w.do(job))
+			w.remove(p)
+			if err := w.scan(t.Context(), l, uint64(i)+3); err != nil {
+				t.Fatal(err)
+			}
+			if job = next(t, q); actionNames[job.Action]+" "+job.Path != "delete "+p {
+				t.Errorf("%v %s, want that %s is deleted", job.Action, job.Path, p)
+			}
+			q.Done(job, w.do(job))
+		}
+	})
+}
+
 // What the watcher never said, a scan finds: changes of every kind, deletions,
 // vanished directories, racy entries, entries that are now left out.
 func TestScanFindsEverything(t *testing.T) {

@@ -117,7 +117,7 @@ func (l *Lane) Status(ctx context.Context) (Status, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := Status{
-		Indexed: files, IndexedBytes: bytes, InFlight: l.inFlight,
+		Indexed: files, IndexedBytes: bytes, InFlight: len(l.busy),
 		Uploaded: l.tally.uploaded, UploadedBytes: l.tally.bytes,
 		Copied: l.tally.copied, Deleted: l.tally.deleted,
 		Unchanged: l.scan.last, Failures: l.tally.list(),

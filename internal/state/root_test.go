@@ -229,8 +229,35 @@ func TestDigests(t *testing.T) {
 	}
 	want(r.View, map[string]uint64{"": ^uint64(0), "c": ^uint64(3)})
 	closeDB(t, db)
-	r = openRoot(t, open(t, dir, Options{}), testKey)
+	db = open(t, dir, Options{})
+	r = openRoot(t, db, testKey)
 	want(r.View, map[string]uint64{"": ^uint64(0), "c": ^uint64(3)})
+
+	// The next one above a new directory is in order no more, if it is not new
+	// itself; those above it know the way.
+	record(t, r, "c/x", entry(1)) // the same, which is a change all the same
+	want(r.View, map[string]uint64{"": ^uint64(0)})
+	for _, tt := range []struct {
+		path string
+		want map[string]uint64
+	}{
+		{"c/n/m/x", map[string]uint64{"": 1, "a": 3}},
+		{"c/n/k/x", map[string]uint64{"": 1, "a": 3}},
+		{"a/y", map[string]uint64{"": 1, "c": 2}},
+		{"e/f/x", map[string]uint64{"a": 3, "c": 2}},
+		{"e/g/x", map[string]uint64{"a": 3, "c": 2}},
+		{"e/x", map[string]uint64{"a": 3, "c": 2}},
+		{"e/h/x", map[string]uint64{"": 1, "a": 3, "c": 2}},
+	} {
+		for d, digest := range map[string]uint64{"": 1, "c": 2, "a": 3} {
+			if err := r.SetDigest(ctx, d, digest); err != nil {
+				t.Fatal(err)
+			}
+		}
+		record(t, r, tt.path, entry(1))
+		t.Log(tt.path)
+		want(r.View, tt.want)
+	}
 }
 
 func TestContext(t *testing.T) {

@@ -14,6 +14,7 @@ type writer struct {
 	c        *conn
 	nextDir  int64               // ids are never given twice in one life of the process
 	dirs     map[dirKey]*dirInfo // a bounded part of the table dirs
+	rowless  map[dirKey]bool     // directories that have no row, a bounded number
 	uploads  bool                // the table may hold rows, of any root
 	failures bool
 	rebuilt  bool           // it is an index that was made of a damaged one, now or earlier
@@ -64,7 +65,7 @@ const (
 // newWriter takes over a connection to a file of the present format.
 func newWriter(c *conn) (*writer, error) {
 	ctx := context.Background()
-	w := &writer{c: c, dirs: map[dirKey]*dirInfo{}, views: map[*View]bool{}}
+	w := &writer{c: c, dirs: map[dirKey]*dirInfo{}, rowless: map[dirKey]bool{}, views: map[*View]bool{}}
 	clean, err := c.number(ctx, sqlMeta, metaClean)
 	if err != nil {
 		return nil, err
@@ -104,6 +105,9 @@ func (w *writer) begin() {
 	w.bare = map[*View]bool{}
 	if len(w.dirs) > maxDirs {
 		clear(w.dirs)
+	}
+	if len(w.rowless) > maxDirs {
+		clear(w.rowless)
 	}
 }
 
@@ -232,7 +236,31 @@ func (w *writer) dir(v *View, path string, make bool) (*dirInfo, error) {
 	}
 	w.nextDir++
 	w.dirs[k] = d
-	return d, nil
+	delete(w.rowless, k)
+	return d, w.doubtAbove(v, path)
+}
+
+// doubtAbove drops the digest of the directory above that is the next to have a
+// row. Its listing was in order as long as the index held nothing below path; now
+// it is only if it shows the way there. Those above that one have shown the way
+// to it all along.
+func (w *writer) doubtAbove(v *View, path string) error {
+	for path != "" {
+		path = path[:max(0, strings.LastIndexByte(path, '/'))]
+		k := dirKey{v.id.Load(), path}
+		if w.rowless[k] {
+			continue
+		}
+		d, err := w.dir(v, path, false)
+		if err != nil {
+			return err
+		}
+		if d != nil {
+			return w.digest(v, path, d, 0)
+		}
+		w.rowless[k] = true
+	}
+	return nil
 }
 
 // digest notes what a directory looked like when all in it was in sync.

@@ -69,6 +69,41 @@ func TestRestartSendsNothing(t *testing.T) {
 	}
 }
 
+// TestGoneBetweenRuns removes, while no agent runs, directories that were made
+// while one ran. What is left looks as it did before they were made.
+func TestGoneBetweenRuns(t *testing.T) {
+	t.Parallel()
+	b := box.Start(t, box.Options{})
+	config, source := configure(t, b, box.Job{"deletes": "mirror"}, nil)
+	for _, name := range []string{"keep", "d/keep"} {
+		write(t, filepath.Join(source, name), name)
+	}
+	d := start(t, config)
+	c := d.control(b)
+	settle(t, c)
+	if _, err := c.Rescan(within(t), nil); err != nil { // it finds all in order
+		t.Fatal(err)
+	}
+	waitFor(t, "a second scan", func() bool { return statusOf(t, c, "docs").Watch.Scans == 2 })
+	for _, name := range []string{"new/deep/file", "d/new/file"} {
+		write(t, filepath.Join(source, name), name)
+	}
+	settle(t, c)
+	if diff := differs(t, b, source); diff != "" {
+		t.Errorf("after a wait %s", diff)
+	}
+	d.stop(syscall.SIGTERM)
+	for _, name := range []string{"new", "d/new"} {
+		if err := os.RemoveAll(filepath.Join(source, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settle(t, start(t, config).control(b))
+	if diff := differs(t, b, source); diff != "" {
+		t.Errorf("after the next run's first scan %s", diff)
+	}
+}
+
 // TestEndInMidUpload ends the agent while large and small files are on their
 // way, politely and not, and wants the next one to complete what was left.
 func TestEndInMidUpload(t *testing.T) {
@@ -109,7 +144,16 @@ func TestEndInMidUpload(t *testing.T) {
 func TestNothingTorn(t *testing.T) {
 	t.Parallel()
 	b := box.Start(t, box.Options{})
-	config, source := configure(t, b, box.Job{"settle": "1ms", "max_wait": "50ms"}, nil)
+	config, source := configure(t, b, restless, nil)
+	start(t, config)
+	nothingTorn(t, b, source)
+}
+
+// restless is a job that looks at files as often as it can.
+var restless = box.Job{"settle": "1ms", "max_wait": "50ms"}
+
+func nothingTorn(t *testing.T, b *box.Box, source string) {
+	t.Helper()
 	states := map[box.Object]bool{}
 	const letters = 26
 	sizes := func(i, scale int) int { return (i*7919%letters + 1) * scale }
@@ -120,7 +164,6 @@ func TestNothingTorn(t *testing.T) {
 		}
 	}
 	states[box.Object{}] = true // between truncation and the first write it is empty
-	start(t, config)
 
 	stop := make(chan struct{})
 	var wg sync.WaitGroup

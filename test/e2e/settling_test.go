@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"hash/crc64"
+	"math/bits"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,6 +118,48 @@ func TestLogThatStaysOpen(t *testing.T) {
 		if o.Size > int64(len(whole)) || crc64.Checksum(whole[:o.Size], crcTable) != o.CRC64 {
 			t.Errorf("an object of %d bytes is no beginning of the log", o.Size)
 		}
+	}
+}
+
+// TestAppendedAndClosed opens a log, appends a line and closes it, every 10 ms.
+// Each close says that it is whole, and yet it is sent ever less often; its last
+// state arrives.
+func TestAppendedAndClosed(t *testing.T) {
+	t.Parallel()
+	b := box.Start(t, box.Options{})
+	long := 6 * time.Second
+	if *watchFull {
+		long = time.Minute
+	}
+	config, source := configure(t, b, nil, nil)
+	c := start(t, config).control(b)
+	settle(t, c)
+	path := filepath.Join(source, "app.log")
+	begun, lines := time.Now(), 0
+	for ; time.Since(begun) < long; lines++ {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprintf(f, "line %d\n", lines); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	took := time.Since(begun)
+	puts := len(putsOf(b, "app.log"))
+	// The pauses are 250 ms, twice that, and so on.
+	most := 2 + bits.Len(uint(took/(250*time.Millisecond)))
+	if puts < 2 || puts > most {
+		t.Errorf("%d puts of a log that was closed %d times in %v, want 2 to %d", puts, lines, took, most)
+	}
+	t.Logf("%d puts of a log that was closed %d times in %v", puts, lines, took)
+	settle(t, c)
+	if diff := differs(t, b, source); diff != "" {
+		t.Errorf("after the last line and a wait %s", diff)
 	}
 }
 

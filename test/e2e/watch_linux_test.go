@@ -145,17 +145,8 @@ func TestSubtreeUnreadable(t *testing.T) {
 		t.Skip("SKIPPED: needs root, to become another user")
 	}
 	l := &lostSource{t: t, b: box.Start(t, box.Options{})}
-	state := filepath.Join(t.TempDir(), "state")
-	config, source := configure(t, l.b, box.Job{"deletes": "mirror", "max_deletes": "100%"}, map[string]map[string]any{"agent": {"state_dir": state}})
-	l.source = source
-	l.fill(source)
-	openUp(t, config, source, state)
-	if err := errors.Join(os.Mkdir(state, 0o700), os.Chown(state, 65534, 65534)); err != nil {
-		t.Fatal(err)
-	}
-	l.d = start(t, config, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-	l.d.waitLog("control socket is open")
-	l.c = agent.NewClient([]string{filepath.Join(state, "osssync.sock")})
+	l.d, l.c, l.source = startAsNobody(t, l.b, box.Job{"deletes": "mirror", "max_deletes": "100%"}, l.fill)
+	source := l.source
 	settle(t, l.c)
 	sub := filepath.Join(source, "sub")
 	if err := os.Chmod(sub, 0); err != nil {
@@ -183,4 +174,49 @@ func TestSubtreeUnreadable(t *testing.T) {
 		st := statusOf(t, l.c, "docs")
 		return st.Reason == "" && st.Indexed == 1
 	})
+}
+
+// startAsNobody starts an agent of a user who owns neither the files nor has the
+// right to ask whether they are open.
+func startAsNobody(t *testing.T, b *box.Box, job box.Job, fill func(source string)) (*daemon, *agent.Client, string) {
+	t.Helper()
+	state := filepath.Join(t.TempDir(), "state")
+	config, source := configure(t, b, job, map[string]map[string]any{"agent": {"state_dir": state}})
+	fill(source)
+	openUp(t, config, source, state)
+	if err := errors.Join(os.Mkdir(state, 0o700), os.Chown(state, 65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
+	d := start(t, config, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+	d.waitLog("control socket is open")
+	return d, agent.NewClient([]string{filepath.Join(state, "osssync.sock")}), source
+}
+
+// TestUnprivileged runs an agent that is not told who has a file open. Nothing
+// is torn all the same, and what is made and renamed arrives.
+func TestUnprivileged(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: needs root, to become another user")
+	}
+	b := box.Start(t, box.Options{})
+	_, c, source := startAsNobody(t, b, restless, func(string) {})
+	settle(t, c)
+	nothingTorn(t, b, source)
+
+	write(t, filepath.Join(source, "a", "b", "file"), "text")
+	if err := os.Rename(filepath.Join(source, "a"), filepath.Join(source, "c")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(source, "c", "b", "other"), "text")
+	settle(t, c)
+	have, err := b.Objects()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"c/b/file", "c/b/other"} {
+		if _, ok := have[key]; !ok {
+			t.Errorf("%s is not in the bucket", key)
+		}
+	}
 }
