@@ -20,10 +20,11 @@ const patience = 2 * time.Minute
 
 // A daemon is an `osssync run` under test.
 type daemon struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	log  *buffer
-	exit chan error
+	t      *testing.T
+	config string
+	cmd    *exec.Cmd
+	log    *buffer
+	exit   chan error
 }
 
 // A buffer is a bytes.Buffer that may be read while it is written.
@@ -48,7 +49,7 @@ func (b *buffer) String() string {
 func start(t *testing.T, config string, prefix ...string) *daemon {
 	t.Helper()
 	args := append(prefix, bin, "-c", config, "--log-format", "json", "run")
-	d := &daemon{t: t, cmd: exec.Command(args[0], args[1:]...), log: &buffer{}, exit: make(chan error, 1)}
+	d := &daemon{t: t, config: config, cmd: exec.Command(args[0], args[1:]...), log: &buffer{}, exit: make(chan error, 1)}
 	d.cmd.Stderr = d.log
 	d.cmd.Env = append(os.Environ(), "HOME="+filepath.Dir(config))
 	if err := d.cmd.Start(); err != nil {

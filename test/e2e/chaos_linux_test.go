@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -39,6 +40,12 @@ func (k *monkey) dir() string {
 }
 
 func (k *monkey) file(dir string) string { return filepath.Join(dir, fmt.Sprint("f", k.IntN(5))) }
+
+func (k *monkey) steps(n int) {
+	for range n {
+		k.step()
+	}
+}
 
 // step does one thing. Most can fail, for what they need may not be there.
 func (k *monkey) step() {
@@ -89,10 +96,9 @@ func (k *monkey) step() {
 // the system told.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	chaos(t, func(_ *daemon, k *monkey) {
-		for range *chaosOps {
-			k.step()
-		}
+	chaos(t, nil, func(d *daemon, c *agent.Client, k *monkey) *daemon {
+		k.steps(*chaosOps)
+		return d
 	}, func(w agent.WatchStatus, seed int) error {
 		if w.Overflows != 0 || w.Scans != 1 {
 			return fmt.Errorf("%d overflows and %d scans", w.Overflows, w.Scans)
@@ -105,10 +111,8 @@ func TestChaos(t *testing.T) {
 // it, until the kernel has more to tell than it can keep.
 func TestChaosOverflow(t *testing.T) {
 	t.Parallel()
-	chaos(t, func(d *daemon, k *monkey) {
-		for range *chaosOps / 2 {
-			k.step()
-		}
+	chaos(t, nil, func(d *daemon, c *agent.Client, k *monkey) *daemon {
+		k.steps(*chaosOps / 2)
 		if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
@@ -116,12 +120,56 @@ func TestChaosOverflow(t *testing.T) {
 		if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
-		for range *chaosOps / 2 {
-			k.step()
-		}
+		k.steps(*chaosOps / 2)
+		return d
 	}, func(w agent.WatchStatus, seed int) error {
 		if w.Overflows < uint64(seed+1) {
 			return fmt.Errorf("%d overflows", w.Overflows)
+		}
+		return nil
+	})
+}
+
+// TestChaosRestarts ends the agent in the midst of it, or kills it when all was
+// done, and goes on while none runs. What was deleted meanwhile is deleted.
+func TestChaosRestarts(t *testing.T) {
+	t.Parallel()
+	chaos(t, nil, func(d *daemon, c *agent.Client, k *monkey) *daemon {
+		k.steps(*chaosOps / 2)
+		sig := syscall.SIGTERM
+		if k.IntN(2) == 0 {
+			// What was put and is not in the index yet when the agent is killed
+			// would stay, if its file is deleted before the next one begins.
+			settle(t, c)
+			sig = syscall.SIGKILL
+		}
+		d.stop(sig)
+		k.steps(*chaosOps / 4)
+		d = start(t, d.config)
+		k.steps(*chaosOps / 4)
+		return d
+	}, func(w agent.WatchStatus, _ int) error {
+		if w.Scans != 1 {
+			return fmt.Errorf("%d scans", w.Scans)
+		}
+		return nil
+	})
+}
+
+// TestChaosPolled has all of it found by scans, the one that a wait asks for and
+// those that happen to run.
+func TestChaosPolled(t *testing.T) {
+	t.Parallel()
+	chaos(t, box.Job{"watch": "poll"}, func(d *daemon, c *agent.Client, k *monkey) *daemon {
+		k.steps(*chaosOps / 2)
+		if _, err := c.Rescan(within(t), nil); err != nil {
+			t.Error(err)
+		}
+		k.steps(*chaosOps / 2)
+		return d
+	}, func(w agent.WatchStatus, _ int) error {
+		if w.Mode != "poll" {
+			return fmt.Errorf("mode %q", w.Mode)
 		}
 		return nil
 	})
@@ -149,9 +197,13 @@ func overflow(t *testing.T, k *monkey) {
 	}
 }
 
-func chaos(t *testing.T, disturb func(*daemon, *monkey), proper func(agent.WatchStatus, int) error) {
+// chaos mirrors a tree while it is disturbed, which may need another agent, and
+// compares the bucket with the disk each time.
+func chaos(t *testing.T, more box.Job, disturb func(*daemon, *agent.Client, *monkey) *daemon, proper func(agent.WatchStatus, int) error) {
 	b := box.Start(t, box.Options{})
-	config, source := configure(t, b, box.Job{"settle": "5ms", "deletes": "mirror", "max_deletes": "1000000"}, nil)
+	job := box.Job{"settle": "5ms", "deletes": "mirror", "max_deletes": "1000000"}
+	maps.Copy(job, more)
+	config, source := configure(t, b, job, nil)
 	for _, name := range []string{"one", "two"} { // so that the source is never empty
 		write(t, filepath.Join(source, name), name)
 	}
@@ -160,7 +212,9 @@ func chaos(t *testing.T, disturb func(*daemon, *monkey), proper func(agent.Watch
 	settle(t, c)
 	for seed := range *chaosSeeds {
 		k := &monkey{root: source, Rand: rand.New(rand.NewPCG(uint64(seed), 5)), serial: seed * 1_000_000}
-		disturb(d, k)
+		if next := disturb(d, c, k); next != d {
+			d, c = next, next.control(b)
+		}
 		if r := settle(t, c); r.Jobs[0].FailedFiles != 0 {
 			t.Errorf("seed %d: %+v", seed, r.Jobs[0])
 		}
