@@ -79,7 +79,7 @@ func (l *Lane) succeeded(it *item, job *upload.Job, res upload.Result, now time.
 	}
 	// In a pass that is to end, the next one compares racy files again.
 	// A snapshot is racy too, but of a file that goes on changing.
-	racy := res.Entry != nil && res.Entry.Racy && !job.Live && l.q.opt.MaxTries == 0 && !l.q.draining
+	racy := res.Entry != nil && res.Entry.Racy && !ahead(res.Entry.CTime) && !job.Live && l.q.opt.MaxTries == 0 && !l.q.draining
 	switch {
 	case it.again || l.closed || res.Action != upload.Upload && !racy:
 		l.cool(it, job, res.Action)
@@ -98,6 +98,11 @@ func (l *Lane) succeeded(it *item, job *upload.Job, res upload.Result, now time.
 	}
 	return []Event{e}
 }
+
+// ahead says whether a file's time is yet to come, for the clock was set back.
+// Until then the next change may bear the same time, so that to compare the file
+// again and again would prove nothing: that is left to the next scan.
+func ahead(ctime int64) bool { return time.Until(time.Unix(0, ctime)) > racyWait }
 
 // cool says when a file that has just been sent may be sent again: one that
 // changes again and again, ever less often.

@@ -338,23 +338,36 @@ func TestScanBlockedGivesUp(t *testing.T) {
 	})
 }
 
-// A racy file is compared again when the clock has moved on.
+// A racy file is compared again when the clock has moved on. If it was set back
+// to before the file's time, that is left to the next scan.
 func TestRacyIsComparedAgain(t *testing.T) {
-	sim(t, Options{}, nil, func(t *testing.T, w *world, q *Queue, l *Lane) {
-		w.write("a")
-		l.Hint("a", Closed)
-		job := next(t, q)
-		e := state.Entry{Version: w.disk["a"], Racy: true}
-		w.index["a"] = e
-		q.Done(job, upload.Result{Action: upload.Upload, Entry: &e})
-		start := time.Now()
-		job = next(t, q)
-		if got := time.Since(start); got != racyWait || job.Path != "a" {
-			t.Errorf("%s after %v", job.Path, got)
-		}
-		e.Racy = false
-		w.index["a"] = e
-		q.Done(job, upload.Result{Action: upload.Touch, Entry: &e})
-		none(t, q, 24*time.Hour)
-	})
+	for _, back := range []time.Duration{-time.Second, time.Hour} {
+		sim(t, Options{}, nil, func(t *testing.T, w *world, q *Queue, l *Lane) {
+			w.write("a")
+			l.Hint("a", Closed)
+			job := next(t, q)
+			v := w.disk["a"]
+			v.CTime = time.Now().Add(back).UnixNano()
+			w.disk["a"] = v
+			e := state.Entry{Version: v, Racy: true}
+			w.index["a"] = e
+			q.Done(job, upload.Result{Action: upload.Upload, Entry: &e})
+			start, want := time.Now(), racyWait
+			if back > 0 {
+				none(t, q, 2*time.Hour)
+				want = 2 * time.Hour
+				if err := w.scan(t.Context(), l, 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			job = next(t, q)
+			if got := time.Since(start); got != want || job.Path != "a" {
+				t.Errorf("%s after %v, want %v", job.Path, got, want)
+			}
+			e.Racy = false
+			w.index["a"] = e
+			q.Done(job, upload.Result{Action: upload.Touch, Entry: &e})
+			none(t, q, 24*time.Hour)
+		})
+	}
 }

@@ -208,11 +208,12 @@ func (f *File) Writers() Writers { return f.tree.writers(f.file, f.device) }
 
 // racy reports whether a write soon after the first look could have left the
 // file with the version it had then, for the times of its file system are
-// coarse.
+// coarse. Where they tell any two writes apart, not even a clock that was set
+// back since makes a difference.
 func (f *File) racy() bool {
 	grain := 2100 * time.Millisecond // whole seconds, or FAT's two
 	if f.CTime%int64(time.Second) != 0 {
 		grain = f.tree.grain(f.file, f.device)
 	}
-	return f.opened.UnixNano()-f.CTime < int64(grain)
+	return grain > 0 && f.opened.UnixNano()-f.CTime < int64(grain)
 }

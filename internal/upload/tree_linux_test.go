@@ -232,6 +232,8 @@ func TestRacy(t *testing.T) {
 		{"whole seconds, young", true, time.Second, 0, true},
 		{"whole seconds, old", true, 3 * time.Second, 0, false},
 		{"from the future", false, -time.Minute, 5, true},
+		{"whole seconds, from the future", true, -time.Hour, 0, true},
+		{"fine times, from the future", true, -time.Hour, 5, false},
 	}
 	for _, tt := range tests {
 		f, err := tree.Open("f")
