@@ -39,7 +39,7 @@ func (a *Agent) Reload(ctx context.Context) (Reloaded, error) {
 	select {
 	case a.orders <- order{jobs, reply}:
 	case <-ctx.Done():
-		a.current.Store(before)
+		a.use(before)
 		return Reloaded{}, fmt.Errorf("reload: %w", ctx.Err())
 	}
 	r := <-reply
@@ -53,6 +53,14 @@ func (a *Agent) Reload(ctx context.Context) (Reloaded, error) {
 	return r, nil
 }
 
+// use makes a configuration the one that counts, also for jobs that run.
+func (a *Agent) use(c *config.Config) {
+	a.current.Store(c)
+	for _, l := range a.roster.lines() {
+		l.watcher.SetRescan(time.Duration(c.Agent.Rescan))
+	}
+}
+
 // adopt takes over from a new configuration what can be changed while the
 // agent runs, and returns the keys that are not what they are in it then.
 func (a *Agent) adopt(next *config.Config) (needRestart []string) {
@@ -62,10 +70,7 @@ func (a *Agent) adopt(next *config.Config) (needRestart []string) {
 	now.Agent.Bandwidth = next.Agent.Bandwidth
 	now.Agent.StopGrace = next.Agent.StopGrace
 	now.Agent.Rescan = next.Agent.Rescan
-	a.current.Store(&now)
-	for _, l := range a.roster.lines() {
-		l.watcher.SetRescan(time.Duration(now.Agent.Rescan))
-	}
+	a.use(&now)
 
 	value := map[string]string{}
 	for _, s := range now.Settings() {

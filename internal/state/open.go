@@ -98,7 +98,7 @@ func (db *DB) openFiles(must bool) error {
 	}
 	c, err := connect(path, db.params(asWriter))
 	if err != nil {
-		return err
+		return because(path, err)
 	}
 	if err := db.adopt(c, must); err != nil {
 		return errors.Join(err, c.close())
@@ -106,6 +106,19 @@ func (db *DB) openFiles(must bool) error {
 	db.pool = newPool(path, db.params(asReader), min(runtime.GOMAXPROCS(0), 4))
 	db.gen++
 	return nil
+}
+
+// because adds the system's reason to SQLite's word that it cannot open a file.
+// Nothing in this process may have it open, for its locks would be lost.
+func because(path string, err error) error {
+	if code(err) != codeCantOpen {
+		return err
+	}
+	f, reason := os.OpenFile(path, os.O_RDWR, 0)
+	if reason == nil {
+		return errors.Join(err, f.Close())
+	}
+	return fmt.Errorf("%w: %w", err, reason)
 }
 
 // adopt makes c the writer's connection, once its file is known to be right.

@@ -51,6 +51,19 @@ func edit(t testing.TB, dir, sql string) {
 	}
 }
 
+// SQLite only says that it cannot open a file. The user needs to know why.
+func TestCannotOpen(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, indexName), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(t.Context(), dir, Options{})
+	var path *fs.PathError
+	if !errors.As(err, &path) || path.Path != filepath.Join(dir, indexName) {
+		t.Errorf("Open of a directory: %v, want the system's reason", err)
+	}
+}
+
 func TestNewer(t *testing.T) {
 	dir := t.TempDir()
 	db := open(t, dir, Options{})
