@@ -121,6 +121,7 @@ type pipeline struct {
 }
 
 func (a *Agent) newPipeline(ix index, opt plan.Options) *pipeline {
+	opt.Large = upload.LargeOver(int64(a.config().Agent.Memory))
 	q := plan.NewQueue(opt)
 	return &pipeline{index: ix, queue: q, report: opt.Report, uploader: upload.New(q, upload.Options{
 		Workers: a.config().Agent.MaxUploads,

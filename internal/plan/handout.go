@@ -14,7 +14,7 @@ func (l *Lane) ready(now time.Duration) bool {
 		return false
 	}
 	l.wakeResting(now)
-	return len(l.due) > 0 && l.due[0].due <= now || l.backlog.peek() || l.dirtyDue()
+	return len(l.due) > 0 && l.due[0].due <= now || l.backlog.peek() || l.shelfDue() || l.dirtyDue()
 }
 
 // wakeResting drops the items that have not changed for long enough.
@@ -33,7 +33,7 @@ func (l *Lane) next() (time.Duration, bool) {
 	}
 	due, more := time.Duration(0), true
 	switch {
-	case l.backlog.peek() || l.dirtyDue():
+	case l.backlog.peek() || l.shelfDue() || l.dirtyDue():
 	case len(l.due) > 0:
 		due = l.due[0].due
 	default:
@@ -57,12 +57,17 @@ func (l *Lane) take(now time.Duration) work {
 	hinted := len(l.due) > 0 && l.due[0].due <= now
 	var it *item
 	switch {
+	case l.shelfDue():
+		it = l.shelf.pop()
+		it.first = now
+		l.takePlace(it)
 	case hinted && (l.streak < newestShare || !l.backlog.peek()):
 		it = l.due[0]
+		it.found = false
 		l.streak++
 	case l.backlog.peek():
 		it = l.backlog.pop()
-		it.first = now
+		it.first, it.found = now, true
 		l.streak = 0
 	default:
 		l.fill.listing = true

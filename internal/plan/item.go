@@ -20,6 +20,7 @@ const (
 	backlog              // in line behind what the scan found before
 	busy                 // handed to a worker
 	parked               // vanished, until the guards are asked
+	shelved              // large, until fewer large files are handed out
 	resting              // done; in the heap to remember for a while how often it changes
 )
 
@@ -47,6 +48,8 @@ type item struct {
 	paired   bool // parked: found in gone.byID
 	failing  bool // waits after a failure that a new hint does not cure
 	fault    bool // waits after a failure of the file itself
+	large    bool // has one of the places of large files
+	found    bool // taken from the backlog, not hinted
 
 	pos       int           // in the heap; of a busy one, among the lane's busy ones
 	due       time.Duration // when it is to be looked at; of a resting one, when it is dropped
@@ -135,9 +138,10 @@ func (h *heap) down(i int) bool {
 	}
 }
 
-// A line is a first-in, first-out queue of items in the backlog. An item that
-// leaves the backlog another way stays in the line and is passed over.
+// A line is a first-in, first-out queue of items of one stage. An item that
+// leaves the stage another way stays in the line and is passed over.
 type line struct {
+	stage stage
 	items []*item
 	head  int
 }
@@ -155,7 +159,7 @@ func (l *line) pop() *item {
 			clear(l.items[n:])
 			l.items, l.head = l.items[:n], 0
 		}
-		if it.stage == backlog {
+		if it.stage == l.stage {
 			return it
 		}
 	}
@@ -165,7 +169,7 @@ func (l *line) pop() *item {
 // peek says whether pop would return an item.
 func (l *line) peek() bool {
 	for l.head < len(l.items) {
-		if l.items[l.head].stage == backlog {
+		if l.items[l.head].stage == l.stage {
 			return true
 		}
 		l.items[l.head] = nil

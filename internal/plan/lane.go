@@ -39,7 +39,8 @@ type Lane struct {
 	items    map[string]*item
 	due      heap // waiting and resting
 	backlog  line
-	streak   int     // hinted paths taken in a row while the backlog waited
+	streak   int // hinted paths taken in a row while the backlog waited
+	shelf    shelf
 	busy     []*item // handed out; pos is the place in it
 	resting  int
 	scanned  int // items with scan set
@@ -78,14 +79,16 @@ func (q *Queue) Lane(opt LaneOptions) *Lane {
 		opt.Deletes = Keep
 	}
 	l := &Lane{
-		q:      q,
-		opt:    opt,
-		name:   opt.Target.Name,
-		items:  map[string]*item{},
-		digest: newDigests(&opt),
-		gone:   gone{byID: map[state.FileID][]*item{}, root: opt.Root, frozen: opt.Frozen},
-		fill:   overflow{dirs: map[string]uint64{}},
-		tally:  tally{failures: map[string]*failure{}},
+		q:       q,
+		opt:     opt,
+		name:    opt.Target.Name,
+		items:   map[string]*item{},
+		backlog: line{stage: backlog},
+		shelf:   newShelf(),
+		digest:  newDigests(&opt),
+		gone:    gone{byID: map[state.FileID][]*item{}, root: opt.Root, frozen: opt.Frozen},
+		fill:    overflow{dirs: map[string]uint64{}},
+		tally:   tally{failures: map[string]*failure{}},
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -143,6 +146,10 @@ func (l *Lane) hint(path string, c Cause, seq uint64, now time.Duration) (rescan
 			it.again, it.againSeq, it.againTime = true, seq, now
 		}
 		it.againCause = c
+		return false
+	case it.stage == shelved && c != Removed:
+		// It is looked at when its turn comes; to wait anew would be for ever.
+		l.ask(it, seq)
 		return false
 	case it.stage == resting, it.stage == parked:
 		it.since, it.first = now, now
@@ -228,6 +235,7 @@ func (l *Lane) move(it *item, to stage) {
 		l.busy[it.pos] = l.busy[last]
 		l.busy[last] = nil
 		l.busy = l.busy[:last]
+		l.giveBack(it)
 	case parked:
 		l.unpark(it)
 	}
@@ -243,6 +251,8 @@ func (l *Lane) move(it *item, to stage) {
 		l.resting++
 	case backlog:
 		l.backlog.push(it)
+	case shelved:
+		l.shelf.push(it)
 	case busy:
 		it.pos = len(l.busy)
 		l.busy = append(l.busy, it)

@@ -198,12 +198,15 @@ func (l *Lane) send(it *item, s sight) *upload.Job {
 		}
 	}
 	l.q.mu.Lock()
+	defer l.q.mu.Unlock()
 	it.size = s.disk.Size // which Status adds up at any time
 	if it.unknown = s.known == nil; it.unknown {
 		l.digest.forgetAbove(it.path) // of comparisons that read the index before
 	}
 	l.setRemoving(it, false)
-	l.q.mu.Unlock()
+	if job.Action == upload.Upload && l.mustWait(it) {
+		return nil
+	}
 	return job
 }
 

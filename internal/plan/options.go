@@ -85,6 +85,11 @@ type Options struct {
 	// or the credential refuses everything.
 	MaxTries int
 
+	// Large is the size over which a file is large, in bytes: no more than
+	// upload.LargeAtOnce of them are handed out at once, so that they keep no
+	// worker from small ones. 0 means that none is.
+	Large int64
+
 	// DryRun promises that jobs are only looked at: nothing is written, not
 	// even which directory the source is.
 	DryRun bool

@@ -24,6 +24,7 @@ type Queue struct {
 	mu       sync.Mutex
 	lanes    []*Lane
 	turn     int // lane to begin with when several are equal
+	large    int // large files handed out
 	draining bool
 
 	// Of all that wait in Next, one, the keeper, has a timer; whoever leaves

@@ -72,6 +72,8 @@ func judgeError(err error, a attempt, jitter func() float64) verdict {
 			v.wait = backoff(a.tries, changedFirst, changedMost)
 		}
 		return v
+	case errors.Is(err, upload.ErrNoCopy):
+		return verdict{plain: true}
 	case errors.As(err, &req):
 		v = judgeRequest(req, a, jitter)
 	case errors.As(err, &key), errors.Is(err, fs.ErrPermission):

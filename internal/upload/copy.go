@@ -22,14 +22,20 @@ func (u *Uploader) copy(ctx context.Context, j *Job, res *Result) {
 		res.Err = err
 		return
 	}
-	if !ok {
+	switch {
+	case !ok && j.Version.Size > u.opt.PartSize:
+		res.Err = &FileError{"copy", j.Path, ErrNoCopy} // it has to wait among the large ones
+		return
+	case !ok:
 		plain := *j
 		plain.Action, plain.Known = Upload, nil // what is known is of the old path
 		res.Entry = nil
 		u.upload(ctx, &plain, res)
-	} else if err := j.Target.Index.Record(ctx, j.Path, e); err != nil {
-		res.Err = fmt.Errorf("record %s: %w", j.Path, err)
-	} else {
+	default:
+		if err := j.Target.Index.Record(ctx, j.Path, e); err != nil {
+			res.Err = fmt.Errorf("record %s: %w", j.Path, err)
+			break
+		}
 		res.Action, res.Entry = Copy, &e
 		res.Err = u.carryCopy(ctx, j, e)
 	}

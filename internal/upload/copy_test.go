@@ -80,15 +80,21 @@ func TestCopyDoubt(t *testing.T) {
 	}
 }
 
-// A large file that cannot be copied is sent in parts like any other.
+// A large file that cannot be copied goes back to the planner, for it has to wait
+// among the other large ones. Nothing is lost or left.
 func TestCopyDoubtLarge(t *testing.T) {
 	r := newRig(t, Options{Memory: 4 * testPart})
 	data := pattern(6*testPart, 2)
 	j := r.renamed(Skip, data)
 	delete(r.store.objects, "k/a.txt")
-	if res := r.u.do(t.Context(), j); res.Err != nil || res.Action != Upload || r.store.count("part") != 6 {
+	res := r.u.do(t.Context(), j)
+	if !errors.Is(res.Err, ErrNoCopy) || r.store.count("put", "part") != 0 || len(r.store.pending) != 0 {
 		t.Fatalf("%+v, calls %v", res, r.store.calls)
 	}
+	if _, ok := r.store.entries["a.txt"]; !ok {
+		t.Error("the entry of the old path is gone")
+	}
+	r.mustDo(Upload, "b.html")
 	r.holds("b.html", data)
 }
 

@@ -80,7 +80,8 @@ type Result struct {
 // concurrent use.
 type Source interface {
 	// Next blocks until there is a job. It returns io.EOF when there will be
-	// no more, and ctx.Err() when ctx is done.
+	// no more, and ctx.Err() when ctx is done. It should hand out no more than
+	// LargeAtOnce large files at once: others wait with a worker each.
 	Next(ctx context.Context) (*Job, error)
 	// Done must be called once for each job that Next returned.
 	Done(*Job, Result)
@@ -284,6 +285,10 @@ var (
 	// ErrMismatch means that the server's CRC-64 is not that of the bytes sent,
 	// again and again. What it stored is not the file.
 	ErrMismatch = errors.New("server's CRC-64 differs from that of the bytes sent")
+
+	// ErrNoCopy means that the object of a large file cannot be made from that
+	// of its old path, so that the file has to be sent.
+	ErrNoCopy = errors.New("cannot be copied")
 
 	// ErrRootChanged means that the source directory is not the one that was
 	// opened: it was replaced or unmounted. Nothing is deleted on its word.

@@ -29,6 +29,10 @@ type Options struct {
 // crash.
 const largeFiles = 8
 
+// LargeAtOnce is how many large files a Source may hand out at once: those that
+// are sent, and as many to come next. More would keep workers from small ones.
+const LargeAtOnce = 2 * largeFiles
+
 // workersPerRequest is how many workers there are for each request that may be
 // in flight: while one waits for the answer, another reads its file or waits
 // for the index to be durable. How many requests there are is the gate's
@@ -58,7 +62,7 @@ func New(src Source, opt Options) *Uploader {
 	if opt.PartSize <= 0 {
 		opt.PartSize = defaultPart
 	}
-	opt.PartSize = min(max(opt.PartSize, leastPart), max(opt.Memory/2, leastPart))
+	opt.PartSize = fitting(opt.PartSize, opt.Memory)
 	opt.Memory = max(opt.Memory, opt.PartSize)
 	if opt.Settle <= 0 {
 		opt.Settle = 2 * time.Second
@@ -74,7 +78,7 @@ func New(src Source, opt Options) *Uploader {
 		opt:    opt,
 		memory: newBudget(opt.Memory),
 		gate:   newGate(opt.Workers),
-		lobby:  make(chan struct{}, opt.Workers),
+		lobby:  make(chan struct{}, LargeAtOnce),
 		large:  make(chan struct{}, largeFiles),
 	}
 }
@@ -140,8 +144,10 @@ func (u *Uploader) work(ctx, job context.Context, g *errgroup.Group) error {
 	return nil
 }
 
+// isLarge reports whether a job takes long: a copy does not, for the service
+// does it.
 func (u *Uploader) isLarge(j *Job) bool {
-	return (j.Action == Upload || j.Action == Touch || j.Action == Copy) && j.Version.Size > u.opt.PartSize
+	return (j.Action == Upload || j.Action == Touch) && j.Version.Size > u.opt.PartSize
 }
 
 // doLarge waits for a place among the large files. One that is still waiting
