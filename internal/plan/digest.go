@@ -27,6 +27,9 @@ func newDigests(opt *LaneOptions) digests {
 		fmt.Fprintf(h, "%s\n", r.text)
 	}
 	fmt.Fprintf(h, "%d %d %s", opt.Filter.min, opt.Filter.max, opt.Prefix)
+	if opt.consumes() {
+		fmt.Fprint(h, " and leaves")
+	}
 	return digests{seed: maphash.MakeSeed(), salt: h.Sum64(), sums: map[uint64]uint64{}}
 }
 

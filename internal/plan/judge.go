@@ -115,9 +115,11 @@ func (l *Lane) pronounce(f facts, now time.Duration) (events []Event, rescan boo
 func (l *Lane) destroys() bool { return l.opt.Deletes == Mirror || l.opt.Deletes == Trash }
 
 // consumes says whether it is the agent that empties the source.
-func (l *Lane) consumes() bool {
-	o := l.opt.Target.Object.AfterUpload
-	return o != "" && o != string(Keep)
+func (l *Lane) consumes() bool { return l.opt.consumes() }
+
+func (o *LaneOptions) consumes() bool {
+	after := o.Target.Object.AfterUpload
+	return after != "" && after != string(Keep)
 }
 
 // looksEmpty says whether the source holds nothing that is taken. Where it

@@ -73,7 +73,7 @@ func (q *Queue) Lane(opt LaneOptions) *Lane {
 	if opt.Filter == nil {
 		opt.Filter = &Filter{rules: builtin()}
 	}
-	if o := opt.Target.Object.AfterUpload; o != "" && o != "keep" {
+	if opt.consumes() {
 		// The agent itself empties such a source: nothing follows from a
 		// file that is gone.
 		opt.Deletes = Keep

@@ -89,7 +89,7 @@ func (l *Lane) see(ctx context.Context, path string) (sight, error) {
 	if s.known, err = l.opt.Index.Lookup(ctx, path); err != nil {
 		return s, &indexError{err}
 	}
-	r := Rules{Deletes: l.opt.Deletes, Irregular: s.irregular}
+	r := Rules{Deletes: l.opt.Deletes, Irregular: s.irregular, Leaving: l.consumes()}
 	taken, rule := l.opt.Filter.Match(path, false)
 	if taken && s.disk != nil {
 		taken, rule = l.opt.Filter.sized(v.Size, rule)

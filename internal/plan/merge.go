@@ -126,7 +126,7 @@ func (l *Lane) compare(ctx context.Context, dir string, within int, f *File, k *
 	}
 	path := join(dir, f.Name)
 	disk := state.Version{Size: f.Size, MTime: f.MTime, CTime: f.CTime, FileID: f.FileID}
-	r := Rules{Deletes: l.opt.Deletes}
+	r := Rules{Deletes: l.opt.Deletes, Leaving: l.consumes()}
 	taken, rule := l.opt.Filter.decide(within, path, false)
 	if taken {
 		taken, rule = l.opt.Filter.sized(f.Size, rule)

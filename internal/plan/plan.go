@@ -27,14 +27,16 @@
 //	a file       an entry      only ctime or id differ  upload, or touch by proof
 //	a file       an entry      equal, entry is racy     upload, or touch by proof
 //	a file       an entry      equal, only assumed      upload, or touch by proof
+//	a file       an entry      equal, has yet to leave  upload, or touch by proof
 //	a file       an entry      equal                    skip
 //
 // Irregular is a path that is there but is no regular file, or is reached
 // through a symbolic link that may not be followed; its object is never deleted.
 // To forget is to drop the entry and keep the object. Touch by proof is an
 // Upload to the planner: the worker that reads the file turns it into a Touch if
-// the bytes are the ones that were sent. An Upload turns into a Copy if the file
-// is, beyond doubt, one that had another path before.
+// the bytes are the ones that were sent, and does away with the file then if that
+// is what after_upload says. An Upload turns into a Copy if the file is, beyond
+// doubt, one that had another path before.
 //
 // # Settling
 //
@@ -96,6 +98,7 @@ type Rules struct {
 	Excluded  string // the filter rule that leaves the path out; "" when it is taken
 	Irregular bool   // the path is there, but is not a regular file in the source
 	Rekeyed   bool   // the file's object would have another key today
+	Leaving   bool   // a file that has been sent does not stay (after_upload)
 }
 
 // A Decision is what to do about a path, and why, in a few words for people.
@@ -158,6 +161,9 @@ func decideChanged(disk *state.Version, known *state.Entry, r Rules) Decision {
 		return Decision{upload.Upload, "may have changed within the clock's last tick"}
 	case known.Assumed:
 		return Decision{upload.Upload, "not verified since the index was rebuilt"}
+	case r.Leaving:
+		// A crash came between, or something was in the way.
+		return Decision{upload.Upload, "sent, and has yet to leave"}
 	}
 	return Decision{upload.Skip, "unchanged"}
 }

@@ -51,6 +51,8 @@ func TestDecide(t *testing.T) {
 		{"another file by the high word", disk(func(v *state.Version) { v.FileID[1]++ }), entry(nil), Rules{}, upload.Upload},
 		{"equal but racy", disk(nil), entry(racy), Rules{}, upload.Upload},
 		{"equal, assumed from a snapshot", disk(nil), entry(assumed), Rules{}, upload.Upload},
+		{"equal, but does not stay", disk(nil), entry(nil), Rules{Leaving: true}, upload.Upload},
+		{"gone, as it should be", nil, entry(nil), Rules{Leaving: true}, upload.Forget},
 		{"equal, key changed", disk(nil), entry(nil), Rules{Rekeyed: true}, upload.Upload},
 		{"changed, deletions held", disk(func(v *state.Version) { v.Size++ }), entry(nil), Rules{Hold: "h"}, upload.Upload},
 		{"filter changed", disk(nil), entry(nil), excluded, upload.Forget},
@@ -86,7 +88,7 @@ func TestDecide(t *testing.T) {
 // entry, where nothing is held.
 func TestDecideNeverDestroysByChance(t *testing.T) {
 	v := state.Version{Size: 1, MTime: 2, CTime: 3, FileID: state.FileID{4}}
-	for bits := range 1 << 9 {
+	for bits := range 1 << 10 {
 		on := func(i int) bool { return bits>>i&1 != 0 }
 		var disk *state.Version
 		if on(0) {
@@ -96,7 +98,7 @@ func TestDecideNeverDestroysByChance(t *testing.T) {
 		if on(1) {
 			known = &state.Entry{Version: v, Racy: on(2), Assumed: on(3)}
 		}
-		r := Rules{Deletes: Keep, Irregular: on(4), Rekeyed: on(5)}
+		r := Rules{Deletes: Keep, Irregular: on(4), Rekeyed: on(5), Leaving: on(9)}
 		if on(6) {
 			r.Excluded = "- x"
 		}

@@ -20,10 +20,14 @@ import (
 // first: a file that vanishes while it has an entry is a deletion, which a
 // mirror would repeat on the object. If the file cannot be done away with, the
 // entry is put back.
+//
+// An entry that is racy, as that of a snapshot is, does not prove that the file
+// holds no more than was sent: a write in the same tick of the clock leaves the
+// version as it was. Such a file stays until it has been compared again.
 func (u *Uploader) afterUpload(ctx context.Context, r *reading, e state.Entry, res *Result) error {
 	after := r.job.Target.Object.AfterUpload
 	dest, move := strings.CutPrefix(after, "move:")
-	if r.job.Live || !move && after != "delete" {
+	if e.Racy || !move && after != "delete" {
 		return nil
 	}
 	leaving, err := r.tree.leave(r.path, e)

@@ -19,6 +19,7 @@ func TestAfterUpload(t *testing.T) {
 			data := pattern(size, 6)
 			for range 2 { // the second finds the first at its destination
 				r.write("d/f", data)
+				r.ripe("d/f")
 				res := r.mustDo(Upload, "d/f")
 				if res.Entry != nil || len(r.store.entries) > 0 {
 					t.Errorf("a file that left has an entry: %+v", res.Entry)
@@ -47,6 +48,7 @@ func TestAfterUploadChanged(t *testing.T) {
 		r := newRig(t, Options{})
 		r.target.Object.AfterUpload = "delete"
 		r.write("f", []byte("12345"))
+		r.ripe("f")
 		j := r.job(Upload, "f")
 		j.Live = how == "live"
 		var impossible error
@@ -101,11 +103,50 @@ func TestAfterUploadFails(t *testing.T) {
 	r.target.Object.AfterUpload = "move:" + filepath.Join(blocked, "below")
 	data := []byte("data")
 	r.write("f", data)
+	r.ripe("f")
 	res := r.do(Upload, "f")
 	if e, ok := errors.AsType[*FileError](res.Err); !ok || e.Op != "move" || res.Entry == nil {
 		t.Errorf("result %+v, want a FileError of move", res)
 	}
 	r.holds("f", data)
+}
+
+// A file that a write in the same tick of the clock may have changed stays until
+// it has been compared again; so does one that did not go the first time.
+func TestAfterUploadAgain(t *testing.T) {
+	for _, size := range []int{100, 2 * testPart} {
+		r := newRig(t, Options{})
+		r.target.Object.AfterUpload = "delete"
+		data := pattern(size, 6)
+		r.write("f", data)
+		r.ripe("f")
+		res := r.mustDo(Upload, "f")
+		if res.Entry != nil {
+			t.Fatalf("size %d: a file that left has an entry: %+v", size, res.Entry)
+		}
+		r.write("f", data)
+		r.ripe("f")
+		rd, err := r.u.begin(r.job(Upload, "f"))
+		must(t, err)
+		e := rd.entry(checksum(data))
+		e.Racy = true
+		must(t, r.u.record(t.Context(), rd, e, &res))
+		rd.Close()
+		if res.Entry == nil || !res.Entry.Racy {
+			t.Errorf("size %d: racy: %+v", size, res.Entry)
+		}
+		if _, err := os.Lstat(r.path("f")); err != nil {
+			t.Errorf("size %d: racy: %v", size, err)
+		}
+		clear(r.store.calls)
+		res = r.mustDo(Upload, "f")
+		if res.Action != Touch || r.store.count("put", "part") != 0 {
+			t.Errorf("size %d: %v, calls %v", size, res.Action, r.store.calls)
+		}
+		if _, err := os.Lstat(r.path("f")); !errors.Is(err, os.ErrNotExist) || len(r.store.entries) > 0 {
+			t.Errorf("size %d: compared again: %v, entries %v", size, err, r.store.entries)
+		}
+	}
 }
 
 // Between file systems a file is copied, checked, and removed then.

@@ -126,6 +126,21 @@ func (r *rig) age(name string) {
 	}
 }
 
+// ripe waits until the file's version proves its bytes, whatever its clock.
+func (r *rig) ripe(name string) {
+	r.t.Helper()
+	for {
+		f, err := r.target.Tree.Open(name)
+		must(r.t, err)
+		racy := f.racy()
+		f.Close()
+		if !racy {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

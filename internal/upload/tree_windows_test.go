@@ -227,6 +227,7 @@ func TestWriterStays(t *testing.T) {
 		t.Errorf("upload: %v, want ErrBusy", res.Err)
 	}
 	must(t, windows.CloseHandle(h))
+	r.ripe("f")
 	r.mustDo(Upload, "f")
 	if _, err := os.Stat(r.path("f")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the file stayed: %v", err)
