@@ -87,10 +87,14 @@ func (c *syncCommand) outcome(ctx context.Context, out *syncOutput, err error) e
 	case t.Failed > 0:
 		return &commandError{exitPartial, fmt.Errorf("sync: %d of %d files failed: %w", t.Failed, t.Failed+good, out.firstErr), hint(out.firstErr)}
 	case out.held != nil:
-		return &commandError{exitPaused, fmt.Errorf("sync: deletions are held: %w", out.held), "look at the source; nothing was deleted"}
+		return &commandError{exitPaused, fmt.Errorf("sync: deletions are held: %w", out.held), heldHint}
 	}
 	return nil
 }
+
+// heldHint is for a pass whose deletions are held. Only the agent takes an
+// approval.
+const heldHint = "nothing was deleted: look at the source; if it is meant, start the agent and: osssync approve JOB"
 
 // pickJobs returns the jobs of these names, all of them for none. op is the
 // command, for its error.

@@ -115,7 +115,7 @@ func (c *verifyCommand) outcome(ctx context.Context, out *verifyOutput, how agen
 	case out.failed > 0:
 		return &commandError{exitPartial, fmt.Errorf("verify: %d files could not be sent: %w", out.failed, out.firstErr), hint(out.firstErr)}
 	case out.held != nil:
-		return &commandError{exitPaused, fmt.Errorf("verify: deletions are held: %w", out.held), "look at the source; nothing was deleted"}
+		return &commandError{exitPaused, fmt.Errorf("verify: deletions are held: %w", out.held), heldHint}
 	case left.Equal():
 		return nil
 	}

@@ -84,6 +84,8 @@ func jobMetrics() []metric {
 		func(j *JobStatus) float64 { return float64(j.Deleted) })
 	add(gauge, "osssync_job_failed_files", "Files whose last attempt failed.",
 		func(j *JobStatus) float64 { return float64(j.FailedFiles) })
+	add(gauge, "osssync_job_held_deletions", "Files that are gone, and whose objects wait for approve or for the source to be what it was.",
+		func(j *JobStatus) float64 { return float64(j.HeldDeletions) })
 	add(gauge, "osssync_job_watched_directories", "Directories that are watched.",
 		func(j *JobStatus) float64 { return float64(j.Watch.Directories) })
 	add(counter, "osssync_job_watch_overflows_total", "Times that events of the system were lost, and the source scanned again.",

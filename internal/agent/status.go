@@ -47,6 +47,7 @@ type JobStatus struct {
 	Deleted              int64           `json:"deleted"`
 	Failed               []FailureStatus `json:"failed"`       // at most 1,000, by path
 	FailedFiles          int64           `json:"failed_files"` // how many there are
+	HeldDeletions        int64           `json:"held_deletions"`
 	Watch                WatchStatus     `json:"watch"`
 }
 
@@ -117,7 +118,7 @@ func (a *Agent) jobStatus(ctx context.Context, job *config.Job) JobStatus {
 	s.OldestPendingSeconds, s.InFlight = lane.OldestPending.Seconds(), lane.InFlight
 	s.Uploaded, s.UploadedBytes = lane.Uploaded, lane.UploadedBytes
 	s.Copied, s.Deleted = lane.Copied, lane.Deleted
-	s.FailedFiles = lane.Failed
+	s.FailedFiles, s.HeldDeletions = lane.Failed, int64(lane.Hold.Held)
 	for _, f := range lane.Failures {
 		s.Failed = append(s.Failed, failureStatus(f))
 	}

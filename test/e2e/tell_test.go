@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -179,11 +180,12 @@ func TestApprove(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			b := box.Start(t, box.Options{})
-			config, source := configure(t, b, box.Job{"deletes": "mirror"}, nil)
+			config, source := configure(t, b, box.Job{"deletes": "mirror"}, map[string]map[string]any{"agent": {"listen": "127.0.0.1:0"}})
 			for i := range tt.files {
 				write(t, filepath.Join(source, fmt.Sprint(i)), "text")
 			}
-			c := start(t, config).control(b)
+			d := start(t, config)
+			c := d.control(b)
 			settle(t, c)
 			if err := c.Approve(within(t), "docs"); !errors.Is(err, plan.ErrNothingHeld) {
 				t.Errorf("approve of nothing: %v", err)
@@ -200,6 +202,7 @@ func TestApprove(t *testing.T) {
 			if have, err := b.Objects(); err != nil || len(have) != tt.files {
 				t.Fatalf("%d objects before approve, %v", len(have), err)
 			}
+			saysHeld(t, d, tt.why, tt.files-tt.kept)
 			if err := c.Approve(within(t), "docs"); err != nil {
 				t.Fatalf("approve: %v", err)
 			}
@@ -209,6 +212,33 @@ func TestApprove(t *testing.T) {
 			})
 			waitFor(t, "the end of the pause", func() bool { return statusOf(t, c, "docs").State == plan.Watching })
 		})
+	}
+}
+
+// saysHeld wants the log, the status and the metrics to tell that deletions are
+// held.
+func saysHeld(t *testing.T, d *daemon, why string, n int) {
+	t.Helper()
+	waitFor(t, "the log to say why", func() bool {
+		for line := range strings.SplitSeq(d.log.String(), "\n") {
+			if strings.Contains(line, "deletions held") && strings.Contains(line, why) {
+				return true
+			}
+		}
+		return false
+	})
+	_, metrics := ask(t, d.url()+"metrics")
+	for _, want := range []string{
+		`osssync_job_state{job="docs",state="paused"} 1`,
+		fmt.Sprintf(`osssync_job_held_deletions{job="docs"} %d`, n),
+	} {
+		if !strings.Contains(metrics, want+"\n") {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
+	out, err := exec.Command(bin, "-c", d.cmd.Args[2], "status").Output()
+	if err != nil || !strings.Contains(string(out), "paused") || !strings.Contains(string(out), why) || !strings.Contains(string(out), "osssync approve docs") {
+		t.Errorf("status: %v\n%s", err, out)
 	}
 }
 
