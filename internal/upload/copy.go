@@ -135,7 +135,7 @@ func (u *Uploader) copyParts(ctx context.Context, j *Job, from, to string, k *st
 	if stored, err = u.copyRanges(ctx, j.Target.Bucket, from, up, k); err == nil {
 		return stored, u.forgetUpload(ctx, j)
 	}
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	clean, cancel := cleanup(ctx)
 	defer cancel()
 	return stored, errors.Join(err, u.drop(clean, j, up))
 }

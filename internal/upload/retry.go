@@ -11,8 +11,9 @@ const (
 	partTries     = 5                      // of one part, before the whole job is given back
 	firstWait     = 200 * time.Millisecond // before the second try, at most; it doubles
 	longestWait   = 10 * time.Second
-	patience      = 30 * time.Second // a longer wait that the server asks for is left to the queue
-	cleanupTime   = 10 * time.Second // for what must be done after the context has ended
+	patience      = 30 * time.Second       // a longer wait that the server asks for is left to the queue
+	cleanupTime   = 10 * time.Second       // for what must be undone after a failure
+	endTime       = 700 * time.Millisecond // the same after the end of the context: somebody waits
 	abortAttempts = 3
 )
 
@@ -31,6 +32,16 @@ func retry(ctx context.Context, tries int, op func() error) error {
 		}
 		wait = min(2*wait, longestWait)
 	}
+}
+
+// cleanup returns a context to undo in what was begun, whether ctx has ended or
+// not.
+func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := cleanupTime
+	if ctx.Err() != nil {
+		limit = endTime
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), limit)
 }
 
 // sleep waits for d or the end of ctx, whose error it returns then.

@@ -130,7 +130,7 @@ func (s *stream) sendParts(ctx context.Context, first []byte) (stored Stored, er
 		})
 	}
 	if err != nil {
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+		clean, cancel := cleanup(ctx)
 		defer cancel()
 		return stored, errors.Join(err, s.link.abort(clean, s.key, id))
 	}

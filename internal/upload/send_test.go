@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
+	"time"
 )
 
 func TestSend(t *testing.T) {
@@ -119,6 +120,33 @@ func TestSendCancelled(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || len(s.objects)+len(s.pending) > 0 {
 		t.Errorf("Send = %v; %d objects, %d uploads", err, len(s.objects), len(s.pending))
 	}
+}
+
+// A server that does not answer keeps nobody who has pressed Ctrl-C.
+func TestSendCancelledDeadServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		ctx, cancel := context.WithCancel(t.Context())
+		var at time.Time
+		s.hold = func(string, int64) {
+			if at.IsZero() {
+				at = time.Now()
+				cancel()
+			}
+		}
+		_, err := Send(ctx, deadStore{s}, "k", bytes.NewReader(pattern(6*testPart, 4)), SendOptions{PartSize: testPart, Parallel: 1})
+		if took := time.Since(at); !errors.Is(err, context.Canceled) || took > time.Second {
+			t.Errorf("Send = %v after %v", err, took)
+		}
+	})
+}
+
+// A deadStore never answers to Abort.
+type deadStore struct{ *store }
+
+func (deadStore) Abort(ctx context.Context, _, _ string) error {
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // The parts of a long stream grow, so that 10,000 of them reach far.
