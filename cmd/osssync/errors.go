@@ -116,6 +116,9 @@ func hint(err error) string {
 	if e, ok := errors.AsType[*state.LockedError](err); ok && e.PID > 0 {
 		return "the agent is running on this state directory; stop it first, or let it do the work"
 	}
+	if state.DiskTrouble(err) {
+		return "make room on the disk of the state directory, and let this user write to it"
+	}
 	if e, ok := errors.AsType[*upload.RequestError](err); ok {
 		return requestHint(e)
 	}

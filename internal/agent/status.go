@@ -110,6 +110,11 @@ func (a *Agent) jobStatus(ctx context.Context, job *config.Job) JobStatus {
 		return s
 	}
 	s.Running, s.State, s.Reason = true, lane.State, lane.Reason
+	if p := a.pipe.Load(); p != nil {
+		if err := p.trouble(); err != nil {
+			s.State, s.Reason = plan.Failing, err.Error()
+		}
+	}
 	if rival := l.guard.troubles(); rival != nil && lane.Hold.Doubt != plan.Shared {
 		s.Reason = strings.TrimPrefix(s.Reason+"; "+rival.Error(), "; ")
 	}

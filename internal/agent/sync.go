@@ -65,6 +65,7 @@ func (a *Agent) pass(ctx context.Context, p *pipeline, work func(context.Context
 	g, gctx := errgroup.WithContext(ctx)
 	worked, end := context.WithCancel(gctx)
 	g.Go(func() error { return a.throttle(worked) })
+	g.Go(func() error { return p.giveUp(worked) })
 	g.Go(func() error { a.tidyAll(gctx, p, lines); return nil })
 	g.Go(func() error {
 		defer end()
