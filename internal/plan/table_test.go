@@ -78,6 +78,7 @@ var columns = map[string]func(*situation){
 	"only ctime or id differ": func(s *situation) { s.disk.CTime++; s.disk.FileID[1]++ },
 	"equal, entry is racy":    func(s *situation) { s.known.Racy = true },
 	"equal, only assumed":     func(s *situation) { s.known.Assumed = true },
+	"equal, has yet to leave": func(s *situation) { s.rules.Leaving = true },
 	"equal":                   func(*situation) {},
 }
 
@@ -120,7 +121,7 @@ func (r row) situation(t *testing.T, deletes Deletes) situation {
 // that neither can be changed without the other.
 func TestTable(t *testing.T) {
 	rows := tableRows(t)
-	if len(rows) != 21 {
+	if len(rows) != 22 {
 		t.Errorf("%d rows", len(rows))
 	}
 	var seen []string
