@@ -234,7 +234,7 @@ func (t *table) find(hash uint64, same func(nodeID) bool) nodeID {
 }
 
 func (t *table) add(id nodeID) {
-	if (t.count+1)*4 > len(t.slots)*3 {
+	if (t.count+1)*16 > len(t.slots)*13 {
 		old := t.slots
 		t.slots = make([]nodeID, max(64, 2*len(old)))
 		for _, id := range old {
