@@ -42,6 +42,12 @@ query() { msibuild "$name" -q "$1"; }
 # never overwrite. wixl knows neither.
 query "UPDATE Component SET Attributes = 400 WHERE Component = 'cConf'"
 
+# The program has a version, which wixl does not look for. To Windows a file that
+# has one is newer than a file that has none: an upgrade would leave the old
+# program in its place, and remove it after.
+query "UPDATE File SET Version = '$number.0', Language = '1033' WHERE File = 'fExe'"
+query "DELETE FROM MsiFileHash WHERE File_ = 'fExe'"
+
 # PATH, for all users (*), removed again (-). wixl 0.101 fails at Environment,
 # 0.106 forgets the removal.
 printf 'Environment\tName\tValue\tComponent_\r\ns72\tl64\tL255\ts72\r\nEnvironment\tEnvironment\r\nenvPath\t=-*PATH\t[~];[INSTALLDIR]\tcExe\r\n' >Environment.idt
@@ -60,6 +66,9 @@ query "UPDATE Registry SET \`Key\` = 'SYSTEM\\CurrentControlSet\\Services\\Event
 
 # Windows tells an MSI that it is 8.1, so the registry is asked.
 query "INSERT INTO LaunchCondition (Condition, Description) VALUES ('Installed OR (VersionNT64 AND WINDOWS10)', 'osssync needs a 64-bit Windows Server 2016 or Windows 10, or later.')"
+
+# What is found before the rights are raised has to be known after.
+query "UPDATE Property SET Value = 'WIX_DOWNGRADE_DETECTED;WIX_UPGRADE_DETECTED;WINDOWS10' WHERE Property = 'SecureCustomProperties'"
 
 # Windows compares no more than three numbers, so 1.2.0-rc.1 and 1.2.0 are one
 # version to it: that too is replaced (512), or both would be there.
