@@ -68,7 +68,11 @@ func (l *lab) tree(name string) (string, error) {
 		l.trees[name] = t
 	}
 	l.mu.Unlock()
-	t.once.Do(func() { t.dir, t.err = makeTree(name) })
+	t.once.Do(func() {
+		var wg sync.WaitGroup // the caller's thread may be in a network without a mirror
+		wg.Go(func() { t.dir, t.err = makeTree(name) })
+		wg.Wait()
+	})
 	return t.dir, t.err
 }
 
@@ -95,18 +99,26 @@ func makeTree(name string) (string, error) {
 		return "", err
 	}
 	dir := filepath.Join(base, fmt.Sprintf("%s-%.8x", name, sha256.Sum256([]byte(include+strings.Join(dpkgOptions, ",")))))
+	unlock, err := lock(dir + ".lock") // for another run may be making it
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	if _, err := os.Stat(filepath.Join(dir, "etc")); err == nil {
 		return dir, nil
 	}
-	half, err := os.MkdirTemp(base, name+".half-")
-	if err != nil {
+	half := dir + ".half"
+	if err := errors.Join(os.RemoveAll(half), os.Mkdir(half, 0o755)); err != nil {
 		return "", err
 	}
 	args := []string{"--variant=minbase", "--include=" + include, "--customize-hook=rm -rf $1/var/lib/apt/lists/* $1/var/cache/apt/*"}
 	for _, o := range dpkgOptions {
 		args = append(args, "--dpkgopt="+o)
 	}
-	cmd := exec.Command("mmdebstrap", append(args, suite, half, mirror)...)
+	// In a mount namespace of its own, where what it mounts goes with it: half a
+	// tree that was left by a run which was killed can be removed then.
+	own := []string{"--mount", "--propagation", "private", "mmdebstrap"}
+	cmd := exec.Command("unshare", append(append(own, args...), suite, half, mirror)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		os.RemoveAll(half)
@@ -115,14 +127,23 @@ func makeTree(name string) (string, error) {
 		}
 		return "", fmt.Errorf("mmdebstrap %s: %w\n%s", suite, err, tail(string(out), 20))
 	}
-	if err := errors.Join(os.Chmod(half, 0o755), os.Rename(half, dir)); err != nil {
-		os.RemoveAll(half)
-		if _, there := os.Stat(filepath.Join(dir, "etc")); there == nil {
-			return dir, nil // somebody else was faster
-		}
-		return "", err
+	return dir, errors.Join(os.Chmod(half, 0o755), os.Rename(half, dir))
+}
+
+// lock waits for a file to be this process's alone.
+func lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
 	}
-	return dir, nil
+	for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return func() { f.Close() }, nil
 }
 
 // aptMirror returns the mirror that this machine's apt uses first.
