@@ -10,7 +10,7 @@ DIST    ?= dist
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE    := $(if $(shell command -v $$($(GO) env CC)),-race)
 
-.PHONY: build packages release test-packages test-packages-windows demo test vet lint bench test-conformance fuzz clean
+.PHONY: build packages release test-packages test-packages-linux test-packages-windows demo test vet lint bench test-conformance fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/osssync ./cmd/osssync
@@ -61,18 +61,21 @@ release:
 	@test -z "$$(git status --porcelain)" || { echo "make release: the working tree is not clean" >&2; exit 1; }
 	$(MAKE) packages
 
-# The packages, installed and run on machines that boot a real systemd. Needs
-# root and what test/packages/tools installs, and says what it leaves out
-# without: from within the directory, for go test shows that of a single package
-# only. The machines wait more than they compute, so all run at once.
-test-packages:
+# The packages, installed and run as on Linux and as on Windows.
+test-packages: test-packages-linux test-packages-windows
+
+# On machines that boot a real systemd. Needs root and what test/packages/tools
+# installs, and says what it leaves out without: from within the directory, for
+# go test shows that of a single package only. The machines wait more than they
+# compute, so all run at once.
+test-packages-linux:
 	cd test/packages && $(GO) test -count=1 -timeout 30m -parallel 8 -machines
 
 # The unit tests on Windows, which here is Wine, and the MSI, installed, run,
 # upgraded and removed there. Needs root and what test/packages/windows/tools
 # installs, and says what it leaves out without.
 test-packages-windows:
-	$(GO) test -count=1 -timeout 30m -parallel 3 ./test/packages/windows -wine
+	cd test/packages/windows && $(GO) test -count=1 -timeout 30m -parallel 3 -wine
 
 clean:
 	rm -rf bin dist

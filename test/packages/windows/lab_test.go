@@ -147,7 +147,10 @@ func wineTree() (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(half)
-	cmd := exec.Command("mmdebstrap", "--variant=minbase", "--include=wine64,wine",
+	// In a mount namespace of its own, where what it mounts goes with it: half a
+	// tree that was left by a run which was killed can be removed then.
+	cmd := exec.Command("unshare", "--mount", "--propagation", "private",
+		"mmdebstrap", "--variant=minbase", "--include=wine64,wine",
 		"--customize-hook=rm -rf $1/var/lib/apt/lists/* $1/var/cache/apt/*; echo 127.0.0.1 localhost >$1/etc/hosts",
 		"trixie", half, mirror)
 	if out, err := cmd.CombinedOutput(); err != nil {
