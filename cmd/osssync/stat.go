@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/osssync/osssync/internal/upload"
+	"github.com/osssync/osssync/internal/bucket"
 )
 
 // A statLine is what stat --json prints.
@@ -22,6 +22,12 @@ type statLine struct {
 	ETag         string            `json:"etag"`
 	CRC64        string            `json:"crc64"` // decimal; a string, for JSON's numbers are too short
 	Metadata     map[string]string `json:"metadata"`
+	ContentType  string            `json:"content_type"`
+	CacheControl string            `json:"cache_control"`
+	StorageClass string            `json:"storage_class"`
+	Encryption   string            `json:"encryption"`
+	Type         string            `json:"type"`
+	Tags         int               `json:"tags"` // how many
 }
 
 func (a *app) statCommand() *cobra.Command {
@@ -49,7 +55,7 @@ func (a *app) stat(ctx context.Context, arg string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	o, err := b.Head(ctx, url.key)
+	o, err := b.Describe(ctx, url.key)
 	if err != nil {
 		return err
 	}
@@ -59,14 +65,25 @@ func (a *app) stat(ctx context.Context, arg string, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(a.stdout).Encode(statLine{
 			url.key, o.Size, o.Modified.UTC(), o.ETag, strconv.FormatUint(o.CRC64, 10), o.Metadata,
+			o.ContentType, o.CacheControl, o.StorageClass, o.Encryption, o.Type, o.Tags,
 		})
 	}
 	return a.printStat(url, o)
 }
 
-func (a *app) printStat(url ossURL, o upload.Stored) error {
+func (a *app) printStat(url ossURL, o bucket.Description) error {
 	_, err := fmt.Fprintf(a.stdout, "object     %s\nsize       %d\nmodified   %s\netag       %s\ncrc64      %d\n",
 		printable(url.String()), o.Size, o.Modified.UTC().Format(time.RFC3339), o.ETag, o.CRC64)
+	for _, line := range []struct{ name, value string }{
+		{"type", o.Type}, {"class", o.StorageClass}, {"content", o.ContentType}, {"cache", o.CacheControl}, {"encrypted", o.Encryption},
+	} {
+		if err == nil && line.value != "" {
+			_, err = fmt.Fprintf(a.stdout, "%-10s %s\n", line.name, printable(line.value))
+		}
+	}
+	if err == nil && o.Tags > 0 {
+		_, err = fmt.Fprintf(a.stdout, "tags       %d\n", o.Tags)
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.Metadata)) {
 		if err == nil {
 			_, err = fmt.Fprintf(a.stdout, "metadata   %s: %s\n", name, printable(o.Metadata[name]))

@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +66,13 @@ func TestObjectProperties(t *testing.T) {
 		}
 	}
 	sync1(t, config)
+	stat := exec.Command(bin, "-c", config, "stat", "--json", "oss://"+b.Bucket+"/small.odd")
+	stat.Env = append(os.Environ(), "HOME="+filepath.Dir(config))
+	out, err := stat.Output()
+	const tells = `"content_type":"application/x-odd","cache_control":"max-age=60","storage_class":"IA","encryption":"AES256","type":"Normal","tags":2}`
+	if err != nil || !strings.Contains(string(out), tells) {
+		t.Errorf("stat: %v\n%s", err, out)
+	}
 	check("small.odd", "application/x-odd")
 	check("large.odd", "application/x-odd")
 	for _, name := range []string{"small", "large"} {
