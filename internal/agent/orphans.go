@@ -50,7 +50,11 @@ func (a *Agent) keepTidy(ctx context.Context, p *pipeline, l *line) {
 
 // tidy aborts what the job's own unfinished uploads left.
 func (a *Agent) tidy(ctx context.Context, p *pipeline, l *line) {
-	if err := p.uploader.Tidy(ctx, l.target); err != nil && ctx.Err() == nil {
+	taken := func(path string, size int64) bool {
+		taken, _ := l.filter.MatchFile(path, size)
+		return taken
+	}
+	if err := p.uploader.Tidy(ctx, l.target, taken); err != nil && ctx.Err() == nil {
 		a.log.WarnContext(ctx, "unfinished uploads not aborted, will try again", "job", l.job.Name, "wait", tidyEvery, "err", err)
 	}
 }

@@ -49,17 +49,19 @@ func (u *Uploader) abandon(ctx context.Context, j *Job, up state.Upload) error {
 	return nil
 }
 
-// Tidy aborts the unfinished uploads of files that are not there any more,
-// which nothing else would come across. It asks the bucket only if the index
-// remembers such uploads.
-func (u *Uploader) Tidy(ctx context.Context, t *Target) error {
+// Tidy aborts the unfinished uploads that nothing else would come across: of
+// files that are not there any more, that are not taken any more, and that are
+// small now. It asks the bucket only if the index remembers such uploads.
+func (u *Uploader) Tidy(ctx context.Context, t *Target, taken func(path string, size int64) bool) error {
 	all, err := t.Index.Uploads().All(ctx)
 	if err != nil {
 		return fmt.Errorf("look up uploads: %w", err)
 	}
 	var errs []error
 	for _, up := range all {
-		if _, err := t.Tree.Stat(up.Path); !errors.Is(err, ErrVanished) {
+		v, err := t.Tree.Stat(up.Path)
+		goesOn := err != nil || v.Size > u.opt.PartSize && taken(up.Path, v.Size)
+		if goesOn && !errors.Is(err, ErrVanished) {
 			continue
 		}
 		if err := t.Tree.Present(); err != nil {
@@ -70,7 +72,7 @@ func (u *Uploader) Tidy(ctx context.Context, t *Target) error {
 			errs = append(errs, err)
 			continue
 		}
-		u.opt.Logger.InfoContext(ctx, "aborted the upload of a file that is gone", "path", up.Path, "key", up.Key)
+		u.opt.Logger.InfoContext(ctx, "aborted the upload of a file that is gone, small or left out now", "path", up.Path, "key", up.Key)
 	}
 	return errors.Join(errs...)
 }

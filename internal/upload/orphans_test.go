@@ -74,10 +74,12 @@ func TestOrphansMayNotList(t *testing.T) {
 	r.holds("f", data)
 }
 
-// The uploads of files that are gone are aborted, those of others go on.
+// The uploads of files that are gone, small or left out now are aborted, those of
+// others go on.
 func TestTidy(t *testing.T) {
 	r := newRig(t, Options{})
-	for _, name := range []string{"gone", "there"} {
+	taken := func(path string, _ int64) bool { return path != "left out" }
+	for _, name := range []string{"gone", "there", "small", "left out"} {
 		r.write(name, pattern(3*testPart, 1))
 		r.interrupt(1)
 		if res := r.do(Upload, name); !errors.Is(res.Err, context.Canceled) {
@@ -86,13 +88,14 @@ func TestTidy(t *testing.T) {
 	}
 	r.restart()
 	must(t, os.Remove(r.path("gone")))
-	must(t, r.u.Tidy(t.Context(), r.target))
+	r.write("small", pattern(100, 2))
+	must(t, r.u.Tidy(t.Context(), r.target, taken))
 	if len(r.store.pending) != 1 || len(r.store.plans) != 1 || r.store.plans["there"] == nil {
 		t.Errorf("left over: %v, plans %v", r.store.pending, r.store.plans)
 	}
 	clear(r.store.plans)
 	clear(r.store.calls)
-	must(t, r.u.Tidy(t.Context(), r.target))
+	must(t, r.u.Tidy(t.Context(), r.target, taken))
 	if n := r.store.count("pending", "abort"); n != 0 {
 		t.Errorf("%d requests though nothing is remembered", n)
 	}
