@@ -82,12 +82,14 @@ func (l *Lane) take(now time.Duration) work {
 	return work{lane: l, task: look, item: it}
 }
 
-// wantsSnapshot says whether a file is to be sent though it may be open.
+// wantsSnapshot says whether a file is to be sent though it is open or changing.
+// One that was not found so, but waited for the bucket or its turn, is sent like
+// any other: a snapshot costs a second reading, and proves less.
 func (l *Lane) wantsSnapshot(it *item, now time.Duration) bool {
 	if l.hurry {
 		return true
 	}
-	return l.opt.MaxWait > 0 && now >= l.snapshotAt(it)
+	return it.stuck > 0 && l.opt.MaxWait > 0 && now >= l.snapshotAt(it)
 }
 
 // snapshotAt is when a snapshot of a file that stays open is due.

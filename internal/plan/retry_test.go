@@ -117,6 +117,27 @@ func TestRetryTransient(t *testing.T) {
 	})
 }
 
+// A file that waited for the bucket longer than MaxWait is no file that is being
+// written: it is not sent as a snapshot.
+func TestRetryIsNoSnapshot(t *testing.T) {
+	sim(t, Options{}, nil, func(t *testing.T, w *world, q *Queue, l *Lane) {
+		w.write("a")
+		l.Hint("a", Closed)
+		for start := time.Now(); time.Since(start) < 10*time.Minute; {
+			job := next(t, q)
+			if job.Live {
+				t.Fatalf("a snapshot after %v", time.Since(start))
+			}
+			q.Done(job, upload.Result{Action: upload.Upload, Err: &upload.RequestError{Op: "put", Class: upload.Transient}})
+		}
+		job := next(t, q)
+		q.Done(job, upload.Result{Action: upload.Upload, Err: &upload.FileError{Op: "read", Path: "a", Err: upload.ErrBusy}})
+		if job := next(t, q); !job.Live {
+			t.Error("no snapshot of a file that is open")
+		}
+	})
+}
+
 // A file that cannot be read is left until it changes, or the next scan.
 func TestRetryThisFile(t *testing.T) {
 	sim(t, Options{}, nil, func(t *testing.T, w *world, q *Queue, l *Lane) {

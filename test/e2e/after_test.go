@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/osssync/osssync/test/sandbox/box"
 	"github.com/osssync/osssync/test/sandbox/oss"
@@ -126,4 +127,27 @@ func pass(t *testing.T, config string, args ...string) (string, int) {
 	cmd.Env = append(os.Environ(), "HOME="+filepath.Dir(config))
 	out, err := cmd.CombinedOutput()
 	return string(out), exitCode(err)
+}
+
+// TestAfterUploadOutage: a file that waited for OSS for longer than max_wait is
+// no file that is being written, and leaves like any other.
+func TestAfterUploadOutage(t *testing.T) {
+	t.Parallel()
+	b := box.Start(t, box.Options{})
+	config, source := configure(t, b, box.Job{"after_upload": "delete", "max_wait": "1s"}, nil)
+	write(t, filepath.Join(source, "first"), "text")
+	d := start(t, config)
+	waitFor(t, "the first file to leave", func() bool { return empty(t, source) })
+	if err := b.Down(box.OSS); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	write(t, filepath.Join(source, "second"), "text")
+	d.waitLog("not uploaded, will retry")
+	time.Sleep(time.Until(began.Add(1100 * time.Millisecond))) // max_wait is over
+	if err := b.Up(box.OSS); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the second file to leave", func() bool { return empty(t, source) })
+	b.WaitForKeys(t, patience, "first", "second")
 }
