@@ -30,8 +30,9 @@ type Options struct {
 const largeFiles = 8
 
 // LargeAtOnce is how many large files a Source may hand out at once: those that
-// are sent, and as many to come next. More would keep workers from small ones.
-const LargeAtOnce = 2 * largeFiles
+// are sent, and the next ones. More would keep workers from small files, and
+// make the large ones of another job wait for theirs.
+const LargeAtOnce = largeFiles + 2
 
 // workersPerRequest is how many workers there are for each request that may be
 // in flight: while one waits for the answer, another reads its file or waits

@@ -87,6 +87,7 @@ func TestGrow(t *testing.T) {
 	if in > 20<<20 || copied == 0 {
 		t.Errorf("%d MiB sent, %d parts copied for 1 MiB more", in>>20, copied)
 	}
+	t.Logf("%.1f MiB sent, %d parts copied for 1 MiB more of %d MiB", float64(in)/(1<<20), copied, *grownSize)
 
 	// Killed while the parts are copied: what was done counts.
 	b.OSS.Requests().Reset()
