@@ -182,3 +182,33 @@ func TestTouched(t *testing.T) {
 		t.Errorf("summary %+v of the pass after it", s)
 	}
 }
+
+// TestRenamedNoCopy: where the object of a renamed file cannot be copied, the file
+// is sent, large or small, and nothing is said to have failed.
+func TestRenamedNoCopy(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []oss.Fault{
+		{Op: oss.CopyObject, Status: 403, Code: "AccessDenied"},
+		{Op: oss.CopyObject, Status: 404, Code: "NoSuchKey"},
+	} {
+		b := box.Start(t, box.Options{})
+		config, source := configure(t, b, box.Job{"deletes": "mirror"}, nil)
+		for name, size := range map[string]int64{"small": 100, "large": 9 << 20, "stays": 1} {
+			if err := writeRandom(filepath.Join(source, name), size, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		aged(t, source)
+		sync1(t, config)
+		for _, name := range []string{"small", "large"} {
+			if err := os.Rename(filepath.Join(source, name), filepath.Join(source, name+"-new")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.OSS.Faults().Add(fault)
+		if s := sync1(t, config); s.Uploaded != 2 || s.Copied != 0 || s.Deleted != 2 || s.Failed != 0 {
+			t.Errorf("%s: %+v", fault.Code, s)
+		}
+		equal(t, b, source)
+	}
+}
