@@ -43,7 +43,7 @@ func (v *View) sum(dir, name string) uint32 {
 const (
 	sqlLookup = "SELECT f.rec FROM dirs d JOIN files f ON f.dir=d.id WHERE d.root=? AND d.path=? AND f.name=?"
 	sqlFiles  = "SELECT f.name, f.rec FROM dirs d JOIN files f ON f.dir=d.id WHERE d.root=? AND d.path=? AND f.name>? ORDER BY f.name LIMIT ?"
-	sqlBelow  = "SELECT path FROM dirs WHERE root=? AND path>=? ORDER BY path LIMIT 1"
+	sqlBelow  = "SELECT path FROM dirs WHERE root=? AND path>=? ORDER BY path"
 	sqlDigest = "SELECT path, digest FROM dirs WHERE root=? AND path>=? ORDER BY path LIMIT ?"
 	sqlCount  = "SELECT files, bytes FROM roots WHERE id=?"
 )
@@ -144,25 +144,31 @@ func (v *View) Dirs(ctx context.Context, dir string) ([]string, error) {
 	}
 	err := v.src.read(ctx, func(c *conn) error {
 		names = nil
-		for from := prefix; ; {
-			row, err := c.first(context.Background(), sqlBelow, v.id.Load(), from)
-			if err != nil || row == nil {
+		for from := prefix; from != nil; {
+			var behind []byte
+			err := c.query(context.Background(), func(row []driver.Value) error {
+				path := blob(row[0])
+				rest, ok := bytes.CutPrefix(path, prefix)
+				if !ok {
+					return errStop
+				}
+				if len(path) == 0 {
+					return nil // the root itself
+				}
+				name, _, deep := bytes.Cut(rest, []byte("/"))
+				names = append(names, string(name))
+				if deep { // skip all that is below the name
+					behind = append(slices.Clip(path[:len(prefix)+len(name)]), '/'+1)
+					return errStop
+				}
+				return nil
+			}, sqlBelow, v.id.Load(), from)
+			if err != nil {
 				return err
 			}
-			path := blob(row[0])
-			if !bytes.HasPrefix(path, prefix) {
-				return nil
-			}
-			from = append(slices.Clip(path), 0)
-			if len(path) == 0 {
-				continue // the root itself
-			}
-			name, _, deep := bytes.Cut(path[len(prefix):], []byte("/"))
-			names = append(names, string(name))
-			if deep { // skip all that is below the name
-				from = append(slices.Clip(path[:len(prefix)+len(name)]), '/'+1)
-			}
+			from = behind
 		}
+		return nil
 	})
 	// "a-b" comes between "a" and "a/b", so a name can come twice.
 	slices.Sort(names)
