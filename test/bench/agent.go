@@ -19,8 +19,9 @@ type agent struct {
 	cmd    *exec.Cmd
 	scans  chan time.Duration // how long each scan took; closed when the agent has ended
 	ended  error              // once scans is closed
-	peak   int64              // resident memory that it used at most, bytes; after stop
-	strays []string           // what else it said
+	memory *memory
+	peak   int64    // resident memory that it used at most, bytes; after stop
+	strays []string // what else it said
 }
 
 // start runs an agent.
@@ -34,6 +35,7 @@ func (b *bench) start(ctx context.Context, w *world) (*agent, error) {
 	if err := a.cmd.Start(); err != nil {
 		return nil, err
 	}
+	a.memory = watchMemory(a.cmd.Process.Pid)
 	go func() {
 		defer close(a.scans)
 		lines := bufio.NewScanner(log)
@@ -82,6 +84,7 @@ func (a *agent) rescan(ctx context.Context) error {
 
 // stop ends the agent.
 func (a *agent) stop() error {
+	a.peak = a.memory.end()
 	if err := a.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
@@ -90,6 +93,5 @@ func (a *agent) stop() error {
 	for _, line := range a.strays {
 		fmt.Println("  osssync run:", line)
 	}
-	a.peak = peakMemory(a.cmd.ProcessState)
 	return a.ended
 }

@@ -70,30 +70,25 @@ func (b *bench) hugeFiles(ctx context.Context, files int, size int64) error {
 	}
 	mib := float64(size>>20) * float64(files)
 	plain := rate{what: "plain loop, parts of 8 MiB, 8 at a time", n: mib, unit: "MiB"}
-	plain.took, err = b.largeRound(dir, func(w *world) (time.Duration, error) {
+	plain.took, _, err = b.round(dir, func(w *world) (time.Duration, time.Duration, error) {
 		begun := time.Now()
 		for _, path := range paths {
 			if _, _, err := (clientFlags{mode: "multipart", base: w.base(), path: path, workers: 8}).start(ctx); err != nil {
-				return 0, err
+				return 0, 0, err
 			}
 		}
-		return time.Since(begun), nil
+		return time.Since(begun), 0, nil
 	})
 	if err != nil {
 		return err
 	}
-	var peak int64
 	ours := rate{what: "osssync", n: mib, unit: "MiB"}
-	ours.took, err = b.largeRound(dir, func(w *world) (took time.Duration, err error) {
-		took, _, err = b.sync(ctx, w, int64(files))
-		peak = b.peak
-		return took, err
-	})
+	ours.took, _, err = b.round(dir, func(w *world) (time.Duration, time.Duration, error) { return b.sync(ctx, w, int64(files)) })
 	if err != nil {
 		return err
 	}
 	ours.against(plain)
-	fmt.Printf("  %-44s %10.0f MiB\n", "osssync, memory at most", float64(peak)/(1<<20))
+	fmt.Printf("  %-44s %10.0f MiB\n", "osssync, memory at most", float64(b.peak)/(1<<20))
 	return nil
 }
 

@@ -53,14 +53,19 @@ func (b *bench) scans(ctx context.Context, dirs int) error {
 	if err != nil {
 		return err
 	}
-	rescan, grown, err := b.rescans(ctx, w, tree)
+	rescan, used, err := b.rescans(ctx, w, tree, scanRounds)
+	if err != nil {
+		return err
+	}
+	none, err := b.idle(ctx)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("  %-44s %s\n", "osssync, a rescan / find", rescan)
 	fmt.Printf("  %-44s %s\n", "osssync run, until it watches / find", restart)
 	fmt.Printf("  %-44s %s\n", "osssync sync, from start to end / find", pass)
-	fmt.Printf("  %-44s %10.0f MiB\n", "osssync run, more memory than with no files", float64(grown)/(1<<20))
+	fmt.Printf("  %-44s %10.0f MiB, %.0f at most\n", "osssync run, more memory than with no files",
+		float64(used.rest-none.rest)/(1<<20), float64(used.most-none.most)/(1<<20))
 	return nil
 }
 
@@ -109,15 +114,19 @@ func (b *bench) starts(ctx context.Context, w *world, tree string) (pass, restar
 	return pass, restart, nil
 }
 
+// A need is how much resident memory an agent uses, bytes: when it has nothing
+// to do, and at most.
+type need struct{ rest, most int64 }
+
 // rescans measures the scans that a running agent is asked for, and how much
-// more memory it used at most than one that has nothing to know.
-func (b *bench) rescans(ctx context.Context, w *world, tree string) (rescan comparison, grown int64, err error) {
+// memory it uses.
+func (b *bench) rescans(ctx context.Context, w *world, tree string, rounds int) (rescan comparison, used need, err error) {
 	a, err := b.start(ctx, w)
 	if err != nil {
-		return rescan, 0, err
+		return rescan, used, err
 	}
 	_, err = a.scanned()
-	for i := 0; i < scanRounds && err == nil; i++ {
+	for i := 0; i < rounds && err == nil; i++ {
 		var theirs, ours time.Duration
 		if theirs, err = find(ctx, tree); err != nil {
 			break
@@ -129,36 +138,26 @@ func (b *bench) rescans(ctx context.Context, w *world, tree string) (rescan comp
 			rescan.add(ours, theirs)
 		}
 	}
-	if err = errors.Join(err, a.stop()); err != nil {
-		return rescan, 0, err
-	}
-	none, err := b.idlePeak(ctx)
-	return rescan, a.peak - none, err
+	time.Sleep(time.Second) // until it rests
+	used.rest, _ = a.memory.now()
+	err = errors.Join(err, a.stop())
+	used.most = a.peak
+	return rescan, used, err
 }
 
-// idlePeak returns the memory that an agent uses at most whose source is empty.
-func (b *bench) idlePeak(ctx context.Context) (int64, error) {
+// idle returns what an agent needs whose source is empty.
+func (b *bench) idle(ctx context.Context) (need, error) {
 	dir, err := os.MkdirTemp(b.dir, "empty-")
 	if err != nil {
-		return 0, err
+		return need{}, err
 	}
 	w, err := b.world(0, dir)
 	if err != nil {
-		return 0, err
+		return need{}, err
 	}
 	defer w.Close()
-	a, err := b.start(ctx, w)
-	if err != nil {
-		return 0, err
-	}
-	_, err = a.scanned()
-	for i := 0; i < scanRounds && err == nil; i++ {
-		if err = a.rescan(ctx); err == nil {
-			_, err = a.scanned()
-		}
-	}
-	err = errors.Join(err, a.stop())
-	return a.peak, err
+	_, used, err := b.rescans(ctx, w, dir, scanRounds)
+	return used, err
 }
 
 // known returns a world whose index holds every file of a tree as it is, as if
