@@ -50,6 +50,9 @@ func TestTuner(t *testing.T) {
 		{"server refuses above 20", 128, func(n int) (time.Duration, float64) {
 			return 20 * ms, float64(max(n-20, 0)) / float64(n)
 		}, 12, 26},
+		{"nearby, and it can serve no more: nobody waits", 64, func(n int) (time.Duration, float64) {
+			return time.Duration(n) * ms / 8, 0
+		}, 48, 64},
 		{"server refuses all", 64, func(int) (time.Duration, float64) { return ms, 1 }, leastLimit, leastLimit},
 		{"small maximum", 1, func(int) (time.Duration, float64) { return ms, 0.5 }, 1, 1},
 	}

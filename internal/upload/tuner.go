@@ -36,8 +36,9 @@ type tuner struct {
 
 // A pace is how fast things go.
 type pace struct {
-	rate float64 // volume per second
-	drag float64 // seconds that a request takes per volume
+	rate float64       // volume per second
+	drag float64       // seconds that a request takes per volume
+	took time.Duration // by a request, on average
 }
 
 const (
@@ -56,8 +57,13 @@ const (
 	congestion  = 0.1  // a smaller share of refusals is noise
 	longestRest = 64   // rounds
 	queueing    = 2    // times the least drag: requests wait for each other
-	forgetting  = 1.01 // of the least drag, each round, for lines change
-	otherLoad   = 4    // times as large, or as small, requests say nothing of each other
+	steady      = 0.95 // a rate that is smaller by less than this is the same
+
+	// What takes less than this is no wait: how long it takes says more of this
+	// machine than of the service.
+	unnoticed  = 10 * time.Millisecond
+	forgetting = 1.01 // of the least drag, each round, for lines change
+	otherLoad  = 4    // times as large, or as small, requests say nothing of each other
 )
 
 func newTuner(max int) *tuner {
@@ -83,6 +89,7 @@ func (t *tuner) observe(now time.Time, took time.Duration, sent int64, failed bo
 		p := pace{rate: t.volume / took.Seconds(), drag: math.Inf(1)}
 		if t.volume > 0 {
 			p.drag = t.busy.Seconds() / t.volume
+			p.took = t.busy / time.Duration(t.done-t.failed)
 		}
 		t.judge(p)
 		t.start, t.done, t.failed, t.volume, t.busy, t.wanted = now, 0, 0, 0, 0, false
@@ -137,9 +144,13 @@ func (t *tuner) learn(p pace) {
 
 // pays reports whether the limit on trial is better than the one before. More
 // requests are to get more through, or at least not take longer, as they would
-// in proportion where no more can be served; fewer are to take less long.
+// in proportion where no more can be served; fewer are to take less long. Where
+// nobody would notice how long they take, only what gets through counts.
 func (t *tuner) pays(p pace) bool {
 	change := float64(t.limit)/float64(t.trial) - 1
+	if p.took < unnoticed && p.rate >= t.usual.rate*steady {
+		return true
+	}
 	return p.rate >= t.usual.rate*gain || p.drag <= t.usual.drag*(1+change/2)
 }
 
@@ -147,7 +158,7 @@ func (t *tuner) pays(p pace) bool {
 func (t *tuner) try() {
 	least := min(leastLimit, t.max)
 	top := t.limit == t.max
-	switch crowded := t.usual.drag > queueing*t.best; {
+	switch crowded := t.usual.drag > queueing*t.best && t.usual.took >= unnoticed; {
 	case !t.wanted:
 	case crowded && t.limit > least && (top || t.slow && !t.balked):
 		t.trial, t.limit, t.slow = t.limit, max(t.limit*3/4, least), true
