@@ -46,8 +46,9 @@ const (
 	leastLimit = 2
 
 	// A round lasts for as many requests as may run at once, and no less than
-	// this.
+	// this; in the first climb, where each costs what it could have sent, less.
 	roundTime = 50 * time.Millisecond
+	climbTime = 20 * time.Millisecond
 
 	// requestCost is how many bytes a request counts for besides its own, so
 	// that small files count at all.
@@ -85,7 +86,11 @@ func (t *tuner) observe(now time.Time, took time.Duration, sent int64, failed bo
 		t.volume += float64(sent) + requestCost
 		t.busy += took
 	}
-	if took := now.Sub(t.start); t.done >= t.limit && took >= roundTime {
+	least := roundTime
+	if !t.slow {
+		least = climbTime
+	}
+	if took := now.Sub(t.start); t.done >= t.limit && took >= least {
 		p := pace{rate: t.volume / took.Seconds(), drag: math.Inf(1)}
 		if t.volume > 0 {
 			p.drag = t.busy.Seconds() / t.volume
