@@ -48,6 +48,7 @@ func (w writable) attach(ctx context.Context, key state.RootKey, opt *plan.LaneO
 	opt.Target.Index = record{root}
 	opt.Index, opt.Count, opt.SetRoot = root, root.Count, root.SetIdentity
 	opt.Digests, opt.SetDigest = root.Digests, root.SetDigest
+	opt.Damaged = func() bool { return root.BadRows() > 0 }
 	opt.Frozen = !verified
 	return nil
 }

@@ -182,7 +182,7 @@ func (l *Lane) send(it *item, s sight) *upload.Job {
 		Version: *s.disk, Known: s.known, Reason: s.decision.Reason,
 		Live: it.live, Try: it.tries, Lane: it,
 	}
-	if s.known == nil && l.asking.Load() {
+	if s.known == nil && (l.asking.Load() || l.opt.Damaged != nil && l.opt.Damaged()) {
 		job.Known = &state.Entry{Version: state.Version{Size: s.disk.Size}, Assumed: true}
 	}
 	if l.opt.Renames && !it.plain {

@@ -115,6 +115,11 @@ type LaneOptions struct {
 	// Count returns how much the index holds; nil means that it is not known.
 	Count func(ctx context.Context) (files, bytes int64, err error)
 
+	// Damaged reports whether the index has met a row that it cannot tell, so
+	// that a file which it does not know is compared with the object of its key
+	// before it is sent. It is asked after the index was; nil means never.
+	Damaged func() bool
+
 	// Digests hands out the digests of directories that were in order when
 	// SetDigest remembered them; whatever is recorded in a directory must have
 	// made it forget. Both nil means that they are known only while the lane

@@ -235,6 +235,25 @@ func TestQueueUnprovenSnapshot(t *testing.T) {
 	})
 }
 
+// TestQueueDamagedIndex: what an index does not know that has met a row which it
+// cannot tell may be in the bucket, so the worker is to ask.
+func TestQueueDamagedIndex(t *testing.T) {
+	damaged := false
+	tune := func(o *LaneOptions) { o.Damaged = func() bool { return damaged } }
+	sim(t, Options{}, tune, func(t *testing.T, w *world, q *Queue, l *Lane) {
+		for _, path := range []string{"before", "after"} {
+			w.write(path)
+			l.Hint(path, Closed)
+			job := next(t, q)
+			if asks := job.Known != nil && job.Known.Assumed && job.Known.Size == job.Version.Size; asks != damaged {
+				t.Errorf("%s: known %+v with a damaged index: %v", path, job.Known, damaged)
+			}
+			q.Done(job, w.do(job))
+			damaged = true
+		}
+	})
+}
+
 // A file that is closed again and again is sent at growing intervals, the first
 // time at once, and its last state arrives.
 func TestQueueCooldown(t *testing.T) {

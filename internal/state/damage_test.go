@@ -73,7 +73,7 @@ func TestBadRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantAll(t, r.View, want)
-	if n := db.BadRows(); n != 3 {
+	if n := r.BadRows(); n != 3 {
 		t.Errorf("BadRows() = %d, want 3", n)
 	}
 	if n := rows(t, db, "files"); n != int64(len(want)) {

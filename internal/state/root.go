@@ -228,6 +228,10 @@ func (r *Root) change(ctx context.Context, verb, path string, c change) error {
 
 func (r *Root) submit(ctx context.Context, ops ...*op) error { return r.db.submit(ctx, ops) }
 
+// BadRows returns how many damaged rows of any root were met since Open, those
+// included that were told as unknown just now.
+func (r *Root) BadRows() int64 { return r.db.BadRows() }
+
 // Uploads returns what is remembered of unfinished multipart uploads.
 func (r *Root) Uploads() *Uploads { return &Uploads{r} }
 
