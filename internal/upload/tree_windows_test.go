@@ -54,6 +54,7 @@ func TestLockedBytes(t *testing.T) {
 			t.Skip("locked bytes can be read on this system")
 		}
 	}
+	r.ripe("f")
 	if res := r.do(Upload, "f"); !errors.Is(res.Err, ErrBusy) {
 		t.Errorf("while bytes are locked: %v, want ErrBusy", res.Err)
 	}
@@ -189,6 +190,7 @@ func TestAwkwardNamesLeave(t *testing.T) {
 			if !listed(t, r.dir, name+"...") {
 				t.Skip("such names cannot be had on this system")
 			}
+			r.ripe(name + tail)
 			res := r.do(Upload, name+tail)
 			switch {
 			case tail == "" && (res.Err != nil || listed(t, r.dir, name) || !listed(t, dest, name)):
@@ -223,6 +225,7 @@ func TestWriterStays(t *testing.T) {
 	r.target.Object.AfterUpload = "delete"
 	r.write("f", []byte("12345"))
 	h := openShared(t, r.path("f"), windows.GENERIC_WRITE, windows.FILE_SHARE_READ|windows.FILE_SHARE_DELETE|windows.FILE_SHARE_WRITE)
+	r.ripe("f")
 	if res := r.do(Upload, "f"); !errors.Is(res.Err, ErrBusy) {
 		t.Errorf("upload: %v, want ErrBusy", res.Err)
 	}
