@@ -66,6 +66,9 @@ func listing(l watch.Listing) plan.Listing {
 func (s *sink) Scanned(ctx context.Context, sc watch.Scan) error {
 	root := state.Identity{Device: sc.Root.Device, FileID: sc.Root.FileID}
 	s.tell(ctx, sc)
+	if sc.Took > longScan {
+		debug.FreeOSMemory()
+	}
 	err := s.lane.Scanned(ctx, plan.Scan{
 		Number: sc.Number, Complete: sc.Complete, Unread: sc.Unread, Root: root, Err: sc.Err,
 	})
@@ -93,7 +96,4 @@ func (s *sink) tell(ctx context.Context, sc watch.Scan) {
 		s.log.WarnContext(ctx, "directories not read", "job", s.job, "dirs", sc.Failed, "err", sc.Why)
 	}
 	s.log.InfoContext(ctx, "scanned", "job", s.job, "files", sc.Files, "dirs", sc.Dirs, "took", sc.Took)
-	if sc.Took > longScan {
-		debug.FreeOSMemory()
-	}
 }

@@ -64,7 +64,7 @@ const (
 	// machine than of the service.
 	unnoticed  = 10 * time.Millisecond
 	forgetting = 1.01 // of the least drag, each round, for lines change
-	otherLoad  = 4    // times as large, or as small, requests say nothing of each other
+	otherLoad  = 4    // requests that were so many times as large say nothing of these
 )
 
 func newTuner(max int) *tuner {
@@ -131,14 +131,15 @@ func (t *tuner) judge(p pace) {
 }
 
 // learn keeps what a round tells of the line, and forgets what others told of
-// it when requests have become much larger or smaller.
+// it when requests have become much smaller: each then takes longer for what it
+// holds. When they become larger, the least drag follows by itself.
 func (t *tuner) learn(p pace) {
 	size := t.volume / float64(t.done)
 	if t.size == 0 {
 		t.size = size
 	}
 	t.size += (size - t.size) / 4
-	if size > otherLoad*t.size || size*otherLoad < t.size {
+	if size*otherLoad < t.size {
 		t.size, t.best = size, p.drag
 		t.trial, t.slow, t.rest, t.idle, t.balked = 0, false, 0, 4, false
 	}
