@@ -148,6 +148,7 @@ func (l *Lane) finish(it *item, now time.Duration) {
 
 // failed ends an attempt that failed.
 func (l *Lane) failed(it *item, job *upload.Job, err error, now time.Duration) []Event {
+	l.setRemoving(it, false) // nobody knows when it will be seen
 	if old := it.from; old != nil {
 		l.unclaim(it)
 		l.gone.last = now // the old path waits for the next attempt

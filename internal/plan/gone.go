@@ -89,6 +89,7 @@ func (l *Lane) park(it *item, s sight) {
 	if s.disk == nil && !s.irregular && pairable(s.known) {
 		it.paired = true
 		g.byID[s.known.FileID] = append(g.byID[s.known.FileID], it)
+		l.fulfil(s.known.FileID)
 	}
 	g.count++
 	if at, ok := l.judgeAt(); ok {
@@ -146,10 +147,20 @@ func (l *Lane) judgeAt() (time.Duration, bool) {
 	return at, true
 }
 
-// behind says whether there are files that wait for a look: each of them may be
-// what a vanished one was renamed to.
+// behind says whether there are files that wait for a look or are being looked at:
+// each of them may be what a vanished one was renamed to.
 func (l *Lane) behind() bool {
-	return l.opt.Renames && (l.backlog.peek() || len(l.due) > 0 && l.due[0].stage == waiting && l.due[0].due <= l.q.now())
+	return l.opt.Renames && (l.looking.Load() > 0 || l.backlog.peek() || len(l.due) > 0 && l.due[0].stage == waiting && l.due[0].due <= l.q.now())
+}
+
+// looked ends a look.
+func (l *Lane) looked() {
+	if l.looking.Add(-1) > 0 || !l.opt.Renames {
+		return
+	}
+	l.q.mu.Lock()
+	defer l.q.mu.Unlock()
+	l.lookedAt()
 }
 
 // lookedAt is called when a file less waits for a look.

@@ -74,6 +74,7 @@ func (l *Lane) take(now time.Duration) work {
 		return work{lane: l, task: list}
 	}
 	l.move(it, busy)
+	l.looking.Add(1)
 	it.started = now
 	it.live = l.wantsSnapshot(it, now)
 	if l.halt.err != nil {

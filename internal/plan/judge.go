@@ -25,8 +25,8 @@ func (l *Lane) judge(ctx context.Context) error {
 	l.gone.judging = false
 	var events []Event
 	rescan := false
-	if err == nil {
-		events, rescan = l.pronounce(f, q.now())
+	if now := q.now(); err == nil && l.judgeDue(now) { // still: more may have come meanwhile
+		events, rescan = l.pronounce(f, now)
 	}
 	l.signal()
 	q.pass()

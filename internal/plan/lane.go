@@ -46,6 +46,7 @@ type Lane struct {
 	scanned  int // items with scan set
 	removing int // items with removing set
 
+	hopes  hopes
 	gone   gone
 	scan   scan
 	fill   overflow
@@ -57,12 +58,13 @@ type Lane struct {
 	barriers []*barrier
 	open     []uint64 // numbers of the listings that are being compared
 
-	asking atomic.Bool // by Ask
-	paused bool        // by Pause
-	closed bool
-	hurry  bool
-	room   chan struct{} // closed when a blocked scan may go on; nil when none is
-	change chan struct{} // closed at the next change; nil when nobody listens
+	asking  atomic.Bool  // by Ask
+	looking atomic.Int64 // looks that have begun and not ended
+	paused  bool         // by Pause
+	closed  bool
+	hurry   bool
+	room    chan struct{} // closed when a blocked scan may go on; nil when none is
+	change  chan struct{} // closed at the next change; nil when nobody listens
 }
 
 // Lane adds the queue of a job. It begins in the state scanning.
@@ -86,6 +88,7 @@ func (q *Queue) Lane(opt LaneOptions) *Lane {
 		backlog: line{stage: backlog},
 		shelf:   newShelf(),
 		digest:  newDigests(&opt),
+		hopes:   hopes{byID: map[state.FileID][]*item{}},
 		gone:    gone{byID: map[state.FileID][]*item{}, root: opt.Root, frozen: opt.Frozen},
 		fill:    overflow{dirs: map[string]uint64{}},
 		tally:   tally{failures: map[string]*failure{}},
@@ -213,6 +216,7 @@ func (l *Lane) dueFor(it *item, c Cause, now time.Duration) time.Duration {
 // waitUntil puts the item into the heap.
 func (l *Lane) waitUntil(it *item, due time.Duration) {
 	it.due = due
+	l.giveUp(it)
 	if it.stage == waiting {
 		l.due.fix(it)
 	} else {
@@ -225,6 +229,7 @@ func (l *Lane) waitUntil(it *item, due time.Duration) {
 func (l *Lane) move(it *item, to stage) {
 	switch it.stage {
 	case waiting:
+		l.giveUp(it)
 		l.due.remove(it)
 	case resting:
 		l.due.remove(it)
@@ -279,9 +284,10 @@ func (l *Lane) setRemoving(it *item, on bool) {
 	it.removing = on
 	if on {
 		l.removing++
-	} else {
-		l.removing--
+		return
 	}
+	l.removing--
+	l.dash()
 }
 
 // setScan keeps count of what the scan has put in, and lets it go on when there

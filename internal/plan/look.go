@@ -10,14 +10,6 @@ import (
 	"github.com/osssync/osssync/internal/upload"
 )
 
-const (
-	// renameWait bounds how long a new file that may be a renamed one waits
-	// for the looks at vanished paths that were hinted before.
-	renameWait = time.Second
-	// renamePoll is how often it is looked at meanwhile.
-	renamePoll = 5 * time.Millisecond
-)
-
 // A sight is what a look at a path found.
 type sight struct {
 	disk      *state.Version // nil: no regular file
@@ -186,8 +178,7 @@ func (l *Lane) send(it *item, s sight) *upload.Job {
 		job.Known = &state.Entry{Version: state.Version{Size: s.disk.Size}, Assumed: true}
 	}
 	if l.opt.Renames && !it.plain {
-		if l.awaitsRemoved(it, s) {
-			l.putBack(it, renamePoll)
+		if l.hope(it, s) {
 			return nil
 		}
 		if old := l.pair(it, s.disk); old != nil {

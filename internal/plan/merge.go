@@ -86,6 +86,7 @@ func (l *Lane) merge(ctx context.Context, li Listing, in *intake) (same int, err
 		return 0, err
 	}
 	files, after, more := li.Files, "", true
+	var fresh []*File // last, when all that vanished from here is known
 	within := l.opt.Filter.within(li.Dir)
 	for {
 		if len(known) == 0 && more {
@@ -100,9 +101,11 @@ func (l *Lane) merge(ctx context.Context, li Listing, in *intake) (same int, err
 		var k *state.Named
 		switch {
 		case len(files) == 0 && len(known) == 0:
-			return same, l.mergeDirs(ctx, li, in)
+			return same, l.mergeNew(ctx, li, fresh, in)
 		case len(known) == 0 || len(files) > 0 && files[0].Name < known[0].Name:
-			f, files = &files[0], files[1:]
+			fresh = append(fresh, &files[0])
+			files = files[1:]
+			continue
 		case len(files) == 0 || files[0].Name > known[0].Name:
 			k, known = &known[0], known[1:]
 		default:
@@ -149,6 +152,21 @@ func (l *Lane) compare(ctx context.Context, dir string, within int, f *File, k *
 		return false, in.found(ctx, path, f.Size, false, &disk)
 	}
 	return false, in.found(ctx, path, f.Size, false, nil)
+}
+
+// mergeNew ends merge with the directories and files that the index lacks, or that
+// are there no more.
+func (l *Lane) mergeNew(ctx context.Context, li Listing, fresh []*File, in *intake) error {
+	if err := l.mergeDirs(ctx, li, in); err != nil {
+		return err
+	}
+	within := l.opt.Filter.within(li.Dir)
+	for _, f := range fresh {
+		if _, err := l.compare(ctx, li.Dir, within, f, nil, in); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mergeDirs looks for directories that the index knows and the listing lacks.

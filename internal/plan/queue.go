@@ -85,7 +85,8 @@ func (q *Queue) Next(ctx context.Context) (*upload.Job, error) {
 			err = w.lane.listDirty(ctx)
 		default:
 			var job *upload.Job
-			if job, err = w.lane.look(ctx, w.item); job != nil {
+			job, err = w.lane.look(ctx, w.item)
+			if w.lane.looked(); job != nil {
 				return job, nil
 			}
 		}

@@ -70,18 +70,6 @@ func (it *item) fits(disk *state.Version) bool {
 	return known.FileID == disk.FileID && known.Size == disk.Size && known.MTime == disk.MTime && disk.CTime >= known.CTime
 }
 
-// awaitsRemoved says whether a new file should be looked at again after the
-// vanished paths that were hinted before it, because it may be one of them. Only
-// a file that was renamed, linked or given times has a ctime after its mtime.
-func (l *Lane) awaitsRemoved(it *item, s sight) bool {
-	if s.known != nil || s.disk.CTime <= s.disk.MTime {
-		return false
-	}
-	l.q.mu.Lock()
-	defer l.q.mu.Unlock()
-	return l.removing > 0 && it.started < it.first+renameWait && l.gone.byID[s.disk.FileID] == nil
-}
-
 // unclaim ends the copy of a vanished file; it stays parked.
 func (l *Lane) unclaim(it *item) {
 	old := it.from

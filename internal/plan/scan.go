@@ -16,6 +16,7 @@ type scan struct {
 	number uint64 // of the newest that has begun
 	done   uint64 // of the newest that has ended
 	once   bool   // one has ended
+	first  bool   // nothing was known when the newest began
 	seq    uint64 // sequence number of what it finds
 	owed   uint64 // hint that only a scan begun later answers; 0: none
 	owing  uint64 // hint that the running scan answers; 0: none
@@ -36,13 +37,17 @@ func (l *Lane) Listed(ctx context.Context, li Listing) error {
 	if err := l.loadDigests(ctx); err != nil {
 		return err
 	}
+	known, err := l.knownBefore(ctx, li.Scan)
+	if err != nil {
+		return err
+	}
 	q := l.q
 	q.mu.Lock()
 	if err := l.ended(); err != nil {
 		q.mu.Unlock()
 		return err
 	}
-	seq := l.begin(li.Scan)
+	seq := l.begin(li.Scan, known)
 	if li.Dir == "" {
 		l.gone.empty = l.holdsNothing(li)
 	}
@@ -58,6 +63,7 @@ func (l *Lane) Listed(ctx context.Context, li Listing) error {
 
 	in := intake{lane: l, seq: seq, block: true}
 	same, err := l.merge(ctx, li, &in)
+
 	q.mu.Lock()
 	l.closeListing(seq)
 	if li.Scan != 0 {
@@ -71,9 +77,22 @@ func (l *Lane) Listed(ctx context.Context, li Listing) error {
 	return err
 }
 
-// begin notes that a scan has begun, and returns the sequence number for what a
-// listing of it finds. The mutex is held.
-func (l *Lane) begin(number uint64) uint64 {
+// knownBefore returns how much the index holds if a scan of this number would be
+// the next to begin.
+func (l *Lane) knownBefore(ctx context.Context, number uint64) (int64, error) {
+	l.q.mu.Lock()
+	begun := number == 0 || number == l.scan.number
+	l.q.mu.Unlock()
+	if begun {
+		return 0, nil
+	}
+	files, _, err := l.indexed(ctx)
+	return files, err
+}
+
+// begin notes that a scan has begun when so many files were known, and returns
+// the sequence number for what a listing of it finds. The mutex is held.
+func (l *Lane) begin(number uint64, known int64) uint64 {
 	s := &l.scan
 	if number == 0 {
 		l.sequence++
@@ -86,7 +105,7 @@ func (l *Lane) begin(number uint64) uint64 {
 			s.owing = s.owed
 			s.seq, s.owed = s.owed, 0
 		}
-		s.unchanged, s.began = 0, l.q.now()
+		s.unchanged, s.began, s.first = 0, l.q.now(), known == 0
 		l.gone.lost = 0
 	}
 	return s.seq
@@ -114,6 +133,7 @@ func (l *Lane) Scanned(ctx context.Context, s Scan) error {
 		sc.owing = 0
 	}
 	l.scanEnded()
+	l.dash()
 	adopt := l.judgeScan(s, files)
 	l.retryFaults(q.now())
 	if s.Complete {

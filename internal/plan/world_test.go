@@ -21,6 +21,7 @@ type world struct {
 	disk     map[string]state.Version
 	index    map[string]state.Entry
 	statErr  map[string]error
+	slow     map[string]time.Duration // looks that take long
 	indexErr error
 	id       state.Identity
 	absent   error
@@ -36,6 +37,10 @@ func newWorld() *world {
 }
 
 func (w *world) Stat(path string) (state.Version, error) {
+	w.mu.Lock()
+	slow := w.slow[path]
+	w.mu.Unlock()
+	time.Sleep(slow)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.statErr[path]; err != nil {

@@ -117,9 +117,8 @@ func aged(t *testing.T, source string) {
 // TestRenamedDirectoryKilled ends the agent without a warning at random moments
 // of the copies. In the end every file is under its new key, nothing is left
 // under an old one, and what was copied before the kill is not sent.
-// It runs alone: on a machine so busy that what vanished is looked at seconds
-// after what appeared, some files are sent instead, which is no loss.
 func TestRenamedDirectoryKilled(t *testing.T) {
+	t.Parallel()
 	b := box.Start(t, box.Options{})
 	n := *renamedFiles
 	config, source := configure(t, b, box.Job{"deletes": "mirror"}, nil)
