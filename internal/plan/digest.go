@@ -8,17 +8,17 @@ import (
 )
 
 // digests remembers which directories were found just as the index has them,
-// by the digest of their listing. It needs 16 bytes for a directory, whatever
+// by the digest of their listing. It needs some 16 bytes for a directory, whatever
 // its path. Guarded by the queue's mutex, but salt, which never changes.
 type digests struct {
 	seed   maphash.Seed
-	salt   uint64            // stands for all that a comparison depends on besides the listing
-	sums   map[uint64]uint64 // by hash of the directory; comparing while it is compared
+	salt   uint64 // stands for all that a comparison depends on besides the listing
+	sums   *sums  // by hash of the directory; comparing while it is compared
 	loaded bool
 }
 
 // comparing is no salted digest.
-const comparing = 0
+const comparing = noSum + 1
 
 // newDigests begins with nothing remembered.
 func newDigests(opt *LaneOptions) digests {
@@ -30,7 +30,7 @@ func newDigests(opt *LaneOptions) digests {
 	if opt.consumes() {
 		fmt.Fprint(h, " and leaves")
 	}
-	return digests{seed: maphash.MakeSeed(), salt: h.Sum64(), sums: map[uint64]uint64{}}
+	return digests{seed: maphash.MakeSeed(), salt: h.Sum64(), sums: new(sums)}
 }
 
 // key stands for a directory. That two directories have the same, and digests
@@ -40,16 +40,13 @@ func (d *digests) key(dir string) uint64 { return maphash.String(d.seed, dir) }
 // salted returns what is remembered of a digest: it is another one under other
 // filter rules, because a listing that was in order may not be under these.
 func (d *digests) salted(sum uint64) uint64 {
-	if sum ^= d.salt; sum != comparing {
-		return sum
-	}
-	return 1
+	return max(sum^d.salt, comparing+1)
 }
 
 // forget is called when anything happens to a file.
 func (d *digests) forget(path string) {
 	dir, _ := split(path)
-	delete(d.sums, d.key(dir))
+	d.sums.remove(d.key(dir))
 }
 
 // forgetAbove is called for a file that the index does not know. Its directory
@@ -58,7 +55,7 @@ func (d *digests) forget(path string) {
 func (d *digests) forgetAbove(path string) {
 	for path != "" {
 		path, _ = split(path)
-		delete(d.sums, d.key(path))
+		d.sums.remove(d.key(path))
 	}
 }
 
@@ -66,10 +63,10 @@ func (d *digests) forgetAbove(path string) {
 // follows is a comparison, and then compared.
 func (d *digests) compare(dir string, sum uint64) bool {
 	key := d.key(dir)
-	if is, ok := d.sums[key]; ok && is != comparing && sum != 0 && is == d.salted(sum) {
+	if sum != 0 && d.sums.get(key) == d.salted(sum) {
 		return true
 	}
-	d.sums[key] = comparing
+	d.sums.set(key, comparing)
 	return false
 }
 
@@ -77,14 +74,14 @@ func (d *digests) compare(dir string, sum uint64) bool {
 // in it meanwhile, it is remembered.
 func (d *digests) compared(dir string, sum uint64, inOrder bool) bool {
 	key := d.key(dir)
-	if is, ok := d.sums[key]; !ok || is != comparing {
+	if d.sums.get(key) != comparing {
 		return false
 	}
 	if !inOrder || sum == 0 {
-		delete(d.sums, key)
+		d.sums.remove(key)
 		return false
 	}
-	d.sums[key] = d.salted(sum)
+	d.sums.set(key, d.salted(sum))
 	return true
 }
 
@@ -101,10 +98,8 @@ func (l *Lane) loadDigests(ctx context.Context) error {
 	return l.opt.Digests(ctx, func(dir string, sum uint64) error {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		if key := l.digest.key(dir); sum != comparing {
-			if _, ok := l.digest.sums[key]; !ok {
-				l.digest.sums[key] = sum
-			}
+		if key := l.digest.key(dir); sum > comparing && l.digest.sums.get(key) == noSum {
+			l.digest.sums.set(key, sum)
 		}
 		return nil
 	})

@@ -16,59 +16,85 @@ import (
 // known, and so is listed as well.
 const collapseDeep = false
 
-// enter implements source: rules 1 and 2.
+// enter implements source: rules 1 and 2. That a path still leads to the
+// directory is seen without the mutex, which several workers wait for.
 func (s *inotify) enter(d *directory) error {
+	abs, err := s.add(d)
+	if err != nil || abs == "" {
+		return err
+	}
+	is := s.is(abs, d.path, d.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := s.t.find(d.path)
+	if id != 0 && !s.t.is(id, d.id.Device, d.id.FileID[0]) {
+		id = 0 // another one was found meanwhile
+	}
+	switch {
+	case is && id != 0:
+		s.t.at(id).flags |= nodeProven
+	case id != 0:
+		s.drop(id)
+	}
+	if !is {
+		return errStale
+	}
+	return nil
+}
+
+// add makes a directory known, and watches it if it can be and was not. It returns
+// its path where that has to be proven then.
+func (s *inotify) add(d *directory) (abs string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	up, name := split(d.path)
 	if s.closed || d.path != "" && s.t.find(up) == 0 {
-		return errUnknown
+		return "", errUnknown
 	}
 	id := s.t.find(d.path)
-	if id != 0 && !s.isNode(id, d.id) {
+	if id != 0 && !s.t.is(id, d.id.Device, d.id.FileID[0]) {
 		s.drop(id)
 		id = 0
 	}
 	if id != 0 && s.t.at(id).flags&(nodeWatched|nodeRemote) != 0 {
-		s.t.at(id).flags &^= nodeUnread
-		return nil
+		n := s.t.at(id)
+		n.flags &^= nodeUnread
+		if n.flags&(nodeProven|nodeRemote) != 0 {
+			return "", nil
+		}
+		return s.abs(d.path), nil
 	}
 	alias, err := s.elsewhere(d)
 	if err != nil {
-		return err
+		return "", err
 	}
 	var parent nodeID
 	if d.path != "" {
 		if parent = s.t.find(up); parent == 0 {
-			return errUnknown // it was below the other path
+			return "", errUnknown // it was below the other path
 		}
 		id = s.t.child(parent, name)
 	}
-	abs := s.abs(d.path)
+	abs = s.abs(d.path)
 	if id == 0 {
 		// The library keeps abs, so the end of it serves as the name.
 		id = s.t.add(parent, abs[len(abs)-len(name):], d.id.Device, d.id.FileID[0])
 		s.t.at(id).heat = uint32(min(d.mtime, time.Now().UnixNano()) / 1e9)
 	}
 	n := s.t.at(id)
-	n.flags &^= nodeUnread
+	n.flags &^= nodeUnread | nodeProven
 	switch {
 	case s.remote(parent, d):
 		n.flags |= nodeRemote
-		return nil
+		return "", nil
 	case alias:
-		return nil
+		return "", nil
 	}
 	if err := s.watch(id, d, abs); err != nil {
 		s.drop(id)
-		return err
+		return "", err
 	}
-	return nil
-}
-
-func (s *inotify) isNode(id nodeID, want Identity) bool {
-	n := s.t.at(id)
-	return n.dev == want.Device && n.ino == want.FileID[0]
+	return abs, nil
 }
 
 // elsewhere sees to a directory that is watched under another path. If that
@@ -85,8 +111,8 @@ func (s *inotify) elsewhere(d *directory) (alias bool, err error) {
 		return false, nil
 	}
 	switch {
-	case s.is(path, d.id):
-		if !s.is(d.path, d.id) {
+	case s.is(s.abs(path), path, d.id):
+		if !s.is(s.abs(d.path), d.path, d.id) {
 			return false, errStale // it was opened here, and is there now
 		}
 		return true, nil
@@ -105,16 +131,19 @@ func (s *inotify) remote(parent nodeID, d *directory) bool {
 		return false // openSource has asked
 	}
 	up := s.t.at(parent)
-	if up.dev == d.id.Device {
+	if up.dev == s.t.device(d.id.Device) {
 		return up.flags&nodeRemote != 0
 	}
 	return silent(s.abs(d.path)) != ""
 }
 
 // watch adds the watch of a node, if the kernel has one left or another node
-// can do without.
+// can do without; else it is polled. While nothing was ever forgotten, the
+// library has no watch under a path that is new.
 func (s *inotify) watch(id nodeID, d *directory, abs string) error {
-	s.remove(abs)
+	if s.dropped || s.limited {
+		s.remove(abs)
+	}
 	err := s.w.Add(abs)
 	if err == unix.ENOSPC {
 		s.limited = true
@@ -124,18 +153,16 @@ func (s *inotify) watch(id nodeID, d *directory, abs string) error {
 			err = s.w.Add(abs)
 		}
 	}
-	switch {
-	case err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP || err == unix.EACCES:
-		return errStale
-	case !s.is(d.path, d.id):
-		s.remove(abs)
-		return errStale
-	case err != nil && err != unix.ENOSPC:
-		s.opt.Logger.Debug("directory not watched", "dir", d.path, "err", err)
-	case err == nil:
+	switch err {
+	case nil:
 		s.t.setWatched(id, true)
+	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EACCES:
+		return errStale
+	case unix.ENOSPC:
+	default:
+		s.opt.Logger.Debug("directory not watched", "dir", d.path, "err", err)
 	}
-	return nil // without a watch it is polled
+	return nil
 }
 
 // coldestOf is how many directories are compared to find one that has not
@@ -177,9 +204,12 @@ func (s *inotify) listed(dir string, digest uint64) {
 		return
 	}
 	n := s.t.at(id)
-	old := n.digest
-	n.digest = digest
-	if n.flags&(nodeWatched|nodeRemote) != 0 || old == 0 || old == digest {
+	if n.flags&nodeWatched != 0 {
+		return
+	}
+	old := s.t.digests[id]
+	s.t.digests[id] = digest
+	if n.flags&nodeRemote != 0 || old == 0 || old == digest {
 		return
 	}
 	n.heat = uint32(time.Now().Unix())
@@ -230,8 +260,7 @@ func (s *inotify) last(dir string) (digest uint64, unwatched bool) {
 	if id == 0 {
 		return 0, false
 	}
-	n := s.t.at(id)
-	return n.digest, n.flags&nodeWatched == 0
+	return s.t.digests[id], s.t.at(id).flags&nodeWatched == 0
 }
 
 // unwatched implements source.

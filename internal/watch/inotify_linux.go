@@ -52,6 +52,7 @@ type inotify struct {
 	closed     bool
 	closeWrite bool // closed files are told
 	limited    bool // the kernel has no more watches
+	dropped    bool // some directory was forgotten
 	lastDir    string
 	lastID     nodeID // of lastDir, 0 when not known
 	cookies    map[string]*cookie
@@ -266,7 +267,7 @@ func (s *inotify) close() {
 
 // drop forgets a directory and all below it, with their watches.
 func (s *inotify) drop(id nodeID) {
-	s.lastID = 0
+	s.lastID, s.dropped = 0, true
 	s.t.drop(id, func(path string) { s.remove(s.abs(path)) })
 }
 
@@ -293,14 +294,14 @@ func (s *inotify) abs(path string) string {
 	return s.root + "/" + path
 }
 
-// is reports whether a path leads to a directory.
-func (s *inotify) is(path string, id Identity) bool {
+// is reports whether a path, which is abs, leads to a directory.
+func (s *inotify) is(abs, path string, id Identity) bool {
 	var st unix.Stat_t
 	stat := unix.Lstat
 	if s.opt.FollowSymlinks || path == "" {
 		stat = unix.Stat
 	}
-	_, err := retry(func() (int, error) { return 0, stat(s.abs(path), &st) })
+	_, err := retry(func() (int, error) { return 0, stat(abs, &st) })
 	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR && identity(&st) == id
 }
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A tree holds the directories that a source has entered, compactly: 64 bytes,
+// A tree holds the directories that a source has entered, compactly: 48 bytes,
 // the name and two slots of 4 bytes in the tables each. It knows every one's
 // children, so that what lies below a directory is found without a look at the
 // rest. It is not safe for concurrent use.
@@ -16,25 +16,33 @@ type tree struct {
 	watched int
 	names   table // all nodes, by parent and name
 	inodes  table // watched nodes, by device and inode
+	devices []uint64
+	digests map[nodeID]uint64 // of the last listings of those that are not watched
 	seed    maphash.Seed
 }
 
-const treePage = 256
+const (
+	treePage   = 256
+	maxDevices = 1000
+)
 
 // A nodeID is a node's number; 0 is none, 1 the root once it has been entered.
 type nodeID uint32
 
 type node struct {
-	name     string
-	dev, ino uint64
-	digest   uint64 // of the last listing
-	parent   nodeID
-	first    nodeID // child
-	next     nodeID // sibling
-	prev     nodeID
-	heat     uint32 // when something last changed in it, s since 1970
-	flags    nodeFlags
+	name   string
+	ino    uint64
+	parent nodeID
+	first  nodeID // child
+	next   nodeID // sibling
+	prev   nodeID
+	heat   uint32   // when something last changed in it, s since 1970
+	dev    deviceID // of ino
+	flags  nodeFlags
 }
+
+// A deviceID is a device's place in tree.devices.
+type deviceID uint16
 
 type nodeFlags uint8
 
@@ -43,12 +51,13 @@ const (
 	nodeUnread            // could not be read; told again when its attributes change
 	nodeRemote            // on a file system that does not report, as all below it
 	nodeUsed
+	nodeProven // its path was seen to lead to it after it was watched
 )
 
 const rootID nodeID = 1
 
 func newTree() *tree {
-	t := &tree{seed: maphash.MakeSeed()}
+	t := &tree{seed: maphash.MakeSeed(), digests: make(map[nodeID]uint64)}
 	t.names.hash = func(id nodeID) uint64 { n := t.at(id); return t.nameHash(n.parent, n.name) }
 	t.inodes.hash = func(id nodeID) uint64 { n := t.at(id); return inodeHash(n.dev, n.ino) }
 	t.nodes = append(t.nodes, new([treePage]node))
@@ -71,7 +80,27 @@ func (t *tree) nameHash(parent nodeID, name string) uint64 {
 	return mix(maphash.String(t.seed, name)^uint64(parent), digestMul1)
 }
 
-func inodeHash(dev, ino uint64) uint64 { return mix(ino^digestSeed, dev^digestMul2) }
+func inodeHash(dev deviceID, ino uint64) uint64 { return mix(ino^digestSeed, uint64(dev)^digestMul2) }
+
+// device returns the number of a device. Those of which there are more than a
+// tree ever has mounts share the last one.
+func (t *tree) device(dev uint64) deviceID {
+	for i, known := range t.devices {
+		if known == dev {
+			return deviceID(i)
+		}
+	}
+	if len(t.devices) <= maxDevices {
+		t.devices = append(t.devices, dev)
+	}
+	return deviceID(len(t.devices) - 1)
+}
+
+// is reports whether a node is that directory.
+func (t *tree) is(id nodeID, dev, ino uint64) bool {
+	n := t.at(id)
+	return n.ino == ino && n.dev == t.device(dev)
+}
 
 // find returns the node of a path, or 0.
 func (t *tree) find(path string) nodeID {
@@ -98,9 +127,10 @@ func (t *tree) child(parent nodeID, name string) nodeID {
 
 // byInode returns the watched node of a directory, or 0.
 func (t *tree) byInode(dev, ino uint64) nodeID {
-	return t.inodes.find(inodeHash(dev, ino), func(id nodeID) bool {
+	device := t.device(dev)
+	return t.inodes.find(inodeHash(device, ino), func(id nodeID) bool {
 		n := t.at(id)
-		return n.ino == ino && n.dev == dev
+		return n.ino == ino && n.dev == device
 	})
 }
 
@@ -138,7 +168,7 @@ func (t *tree) add(parent nodeID, name string, dev, ino uint64) nodeID {
 	}
 	n := t.at(id)
 	t.free = n.next
-	*n = node{name: name, dev: dev, ino: ino, parent: parent, flags: nodeUsed}
+	*n = node{name: name, dev: t.device(dev), ino: ino, parent: parent, flags: nodeUsed}
 	t.count++
 	if parent != 0 {
 		up := t.at(parent)
@@ -162,6 +192,7 @@ func (t *tree) setWatched(id nodeID, on bool) {
 	if on {
 		t.watched++
 		t.inodes.add(id)
+		delete(t.digests, id)
 		return
 	}
 	t.watched--
@@ -193,6 +224,7 @@ func (t *tree) drop(id nodeID, f func(path string)) {
 // remove forgets a node that has no children.
 func (t *tree) remove(id nodeID) {
 	t.setWatched(id, false)
+	delete(t.digests, id)
 	n := t.at(id)
 	if n.parent != 0 {
 		t.names.remove(id)
