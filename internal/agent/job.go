@@ -70,7 +70,7 @@ func (a *Agent) open(ctx context.Context, p *pipeline, job *config.Job) (*line, 
 	opt.Rescan = func() { l.watcher.Rescan() }
 	opt.List = func(_ context.Context, dir string) (plan.Listing, error) {
 		li, err := watch.List(job.Source, dir, l.options)
-		return listing(li), err
+		return listing(li, nil), err
 	}
 	if l.guard != nil {
 		opt.Rival = l.guard.forbids

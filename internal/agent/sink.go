@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/osssync/osssync/internal/plan"
@@ -51,13 +53,29 @@ func cause(c watch.Cause) plan.Cause {
 
 // Listed implements watch.Sink.
 func (s *sink) Listed(ctx context.Context, l watch.Listing) error {
-	return s.lane.Listed(ctx, listing(l))
+	files := filesPool.Get().(*[]plan.File)
+	li := listing(l, (*files)[:0])
+	err := s.lane.Listed(ctx, li)
+	if cap(li.Files) <= maxPooled {
+		clear(li.Files) // of the names
+		*files = li.Files
+		filesPool.Put(files)
+	}
+	return err
 }
 
-func listing(l watch.Listing) plan.Listing {
-	files := make([]plan.File, len(l.Files))
-	for i, f := range l.Files {
-		files[i] = plan.File{Name: f.Name, Size: f.Size, MTime: f.MTime, CTime: f.CTime, FileID: f.FileID}
+// filesPool holds the memory of listings that the lane is done with, which would
+// else be most of the garbage of a scan of many small directories.
+var filesPool = sync.Pool{New: func() any { return new([]plan.File) }}
+
+const maxPooled = 4096 // files of a listing
+
+// listing returns a listing as the lane takes it, with the files in memory of the
+// caller's.
+func listing(l watch.Listing, files []plan.File) plan.Listing {
+	files = slices.Grow(files, len(l.Files))
+	for _, f := range l.Files {
+		files = append(files, plan.File{Name: f.Name, Size: f.Size, MTime: f.MTime, CTime: f.CTime, FileID: f.FileID})
 	}
 	return plan.Listing{Dir: l.Dir, Digest: l.Digest, Files: files, Dirs: l.Dirs, Scan: l.Scan}
 }

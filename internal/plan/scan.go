@@ -32,7 +32,8 @@ func (s *scan) running() bool { return s.number != s.done }
 // index, also what is no longer there. A directory that was found unchanged
 // before and has the same digest costs nothing. Listed blocks while the workers
 // have enough to do with what the scan has found; it returns ctx.Err(), ErrClosed,
-// an error of the index, or what ended the lane for good.
+// an error of the index, or what ended the lane for good. It keeps nothing of the
+// listing's slices.
 func (l *Lane) Listed(ctx context.Context, li Listing) error {
 	if err := l.loadDigests(ctx); err != nil {
 		return err
