@@ -75,7 +75,7 @@ func (s *inotify) add(d *directory) (abs string, err error) {
 		}
 		id = s.t.child(parent, name)
 	}
-	abs = s.abs(d.path)
+	abs = s.keep(d.path)
 	if id == 0 {
 		// The library keeps abs, so the end of it serves as the name.
 		id = s.t.add(parent, abs[len(abs)-len(name):], d.id.Device, d.id.FileID[0])

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,6 +50,7 @@ type inotify struct {
 
 	mu         sync.Mutex // held across calls of the library; never while the sink is called
 	t          *tree
+	kept       paths
 	closed     bool
 	closeWrite bool // closed files are told
 	limited    bool // the kernel has no more watches
@@ -282,6 +284,14 @@ func (s *inotify) remove(abs string) {
 	if err != nil && !errors.Is(err, fsnotify.ErrNonExistentWatch) && !errors.Is(err, unix.EINVAL) {
 		s.lost(err)
 	}
+}
+
+// keep is abs for a path that the library keeps.
+func (s *inotify) keep(path string) string {
+	if path == "" {
+		return s.root
+	}
+	return s.kept.join(strings.TrimSuffix(s.root, "/"), path)
 }
 
 func (s *inotify) abs(path string) string {
