@@ -77,6 +77,7 @@ type Bucket struct {
 	client   *http.Client
 	line     *line
 	session  atomic.Pointer[session]
+	dates    dates
 }
 
 var _ upload.Bucket = (*Bucket)(nil)

@@ -55,7 +55,7 @@ type line struct {
 	limiter  *rate.Limiter
 	sent     func(int)
 	requests atomic.Int64
-	bodies   sync.Pool // of *[quickBody]byte
+	drafts   sync.Pool // of *draft
 }
 
 func newLine(ep endpoint, opt Options) *line {

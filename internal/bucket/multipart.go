@@ -54,8 +54,8 @@ func (b *Bucket) Part(ctx context.Context, key, uploadID string, number int, bod
 // CopyPart makes a part from bytes of an object of the same bucket. Its CRC-64
 // is not known.
 func (b *Bucket) CopyPart(ctx context.Context, key, uploadID string, number int, from string, offset, size int64, etag string) (upload.Part, error) {
-	c := &call{op: "copy part", method: http.MethodPut, key: key, params: partParams(number, uploadID), header: map[string]string{
-		"x-oss-copy-source-range": fmt.Sprintf("bytes=%d-%d", offset, offset+size-1),
+	c := &call{op: "copy part", method: http.MethodPut, key: key, params: partParams(number, uploadID), header: fields{
+		{"x-oss-copy-source-range", fmt.Sprintf("bytes=%d-%d", offset, offset+size-1)},
 	}}
 	b.source(c, from, etag)
 	r, err := b.do(ctx, c)

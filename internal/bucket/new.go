@@ -12,7 +12,7 @@ import (
 // has kept them, ignores the condition and stores it.
 func (b *Bucket) PutNew(ctx context.Context, key string, body []byte, h upload.Header) (upload.Stored, error) {
 	c := &call{op: "put", method: http.MethodPut, key: key, header: headers(h), body: nonNil(body)}
-	c.header["x-oss-forbid-overwrite"] = "true"
+	c.header.set("x-oss-forbid-overwrite", "true")
 	r, err := b.do(ctx, c)
 	if err != nil {
 		return upload.Stored{}, err

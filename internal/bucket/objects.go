@@ -41,28 +41,26 @@ func nonNil(p []byte) []byte {
 }
 
 // headers are the request headers of an object's properties.
-func headers(h upload.Header) map[string]string {
-	m := make(map[string]string, 8+len(h.Metadata))
-	set := func(name, value string) {
-		if value != "" {
-			m[name] = value
-		}
-	}
-	set("Content-Type", h.ContentType)
-	set("Cache-Control", h.CacheControl)
-	set("x-oss-storage-class", h.StorageClass)
-	set("x-oss-object-acl", h.ACL)
+func headers(h upload.Header) fields {
+	f := make(fields, 0, 8+len(h.Metadata))
+	f.set("Content-Type", h.ContentType)
+	f.set("Cache-Control", h.CacheControl)
+	f.set("x-oss-storage-class", h.StorageClass)
+	f.set("x-oss-object-acl", h.ACL)
 	algorithm, id, _ := strings.Cut(h.Encryption, ":")
-	set("x-oss-server-side-encryption", algorithm)
-	set("x-oss-server-side-encryption-key-id", id)
+	f.set("x-oss-server-side-encryption", algorithm)
+	f.set("x-oss-server-side-encryption-key-id", id)
 	for k, v := range h.Metadata {
-		m["x-oss-meta-"+k] = v
+		f = append(f, field{"x-oss-meta-" + k, v})
 	}
-	set("x-oss-tagging", tagging(h.Tags))
-	return m
+	f.set("x-oss-tagging", tagging(h.Tags))
+	return f
 }
 
 func tagging(tags map[string]string) string {
+	if len(tags) == 0 {
+		return ""
+	}
 	q := make(url.Values, len(tags))
 	for k, v := range tags {
 		q.Set(k, v)
@@ -158,8 +156,8 @@ func (d *download) Read(p []byte) (int, error) {
 // Copy copies an object within the bucket.
 func (b *Bucket) Copy(ctx context.Context, from, to, etag string, h upload.Header) (upload.Stored, error) {
 	c := &call{op: "copy", method: http.MethodPut, key: to, header: headers(h)}
-	c.header["x-oss-metadata-directive"] = "REPLACE"
-	c.header["x-oss-tagging-directive"] = "Replace"
+	c.header.set("x-oss-metadata-directive", "REPLACE")
+	c.header.set("x-oss-tagging-directive", "Replace")
 	b.source(c, from, etag)
 	r, err := b.do(ctx, c)
 	if err != nil {
@@ -179,8 +177,8 @@ func (b *Bucket) Copy(ctx context.Context, from, to, etag string, h upload.Heade
 
 // source names the object that a call copies, as it must be for that.
 func (b *Bucket) source(c *call, key, etag string) {
-	c.header["x-oss-copy-source"] = "/" + b.opt.Name + "/" + escape(key)
-	c.header["x-oss-copy-source-if-match"] = `"` + etag + `"`
+	c.header.set("x-oss-copy-source", "/"+b.opt.Name+"/"+escape(key))
+	c.header.set("x-oss-copy-source-if-match", `"`+etag+`"`)
 }
 
 // escape percent-encodes a key so that every way to decode it gives the same.
@@ -198,9 +196,9 @@ func (b *Bucket) Delete(ctx context.Context, keys []string) error {
 	c := &call{
 		op: "delete", method: http.MethodPost, body: body,
 		params: map[string]any{"delete": nil, "encoding-type": "url"},
-		header: map[string]string{
-			"Content-Type": "application/xml",
-			"Content-MD5":  base64.StdEncoding.EncodeToString(sum[:]),
+		header: fields{
+			{"Content-Type", "application/xml"},
+			{"Content-MD5", base64.StdEncoding.EncodeToString(sum[:])},
 		},
 	}
 	r, err := b.do(ctx, c)

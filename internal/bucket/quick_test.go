@@ -61,7 +61,7 @@ func TestQuickIsWhatTheSDKSends(t *testing.T) {
 						t.Fatal(err)
 					}
 					quick := got
-					c.header["x-oss-date"] = quick.Header.Get("x-oss-date")
+					c.header.set("x-oss-date", quick.Header.Get("x-oss-date"))
 					if _, err := b.bySDK(t.Context(), c, s.conn, 0); err != nil {
 						t.Fatal(err)
 					}
@@ -129,7 +129,7 @@ func TestQuickCopiesTheBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.ContentLength = int64(len(data))
-	if _, err := l.send(t.Context(), req, data); err != nil {
+	if _, err := l.send(t.Context(), req, l.draft(), data); err != nil {
 		t.Fatal(err)
 	}
 	for i := range data { // the race detector looks on

@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aliyun/aliyun-oss-go-sdk/oss"
@@ -26,9 +26,40 @@ type call struct {
 	key     string // "" for the bucket itself
 	service bool   // concerns no bucket
 	params  map[string]any
-	header  map[string]string
+	header  fields
 	body    []byte // nil for none
 	want    int    // status of success; 0 means 200
+}
+
+// fields are the headers of a request but for those that every request has.
+type fields []field
+
+// set adds a header, which must not be there, or nothing for no value.
+func (f *fields) set(name, value string) {
+	if value != "" {
+		*f = append(*f, field{name, value})
+	}
+}
+
+// dates remembers the date that was read last: many answers bear the same.
+// Safe for concurrent use.
+type dates struct{ last atomic.Pointer[date] }
+
+type date struct {
+	text string
+	time time.Time
+}
+
+func (d *dates) parse(text string) (time.Time, bool) {
+	if last := d.last.Load(); last != nil && last.text == text {
+		return last.time, true
+	}
+	t, err := http.ParseTime(text)
+	if err != nil {
+		return t, false
+	}
+	d.last.Store(&date{text, t})
+	return t, true
 }
 
 // A reply is a successful answer.
@@ -125,7 +156,7 @@ func (b *Bucket) once(ctx context.Context, c *call, snap *creds.Snapshot, offset
 		resp, err = b.bySDK(ctx, c, session.conn, offset)
 	}
 	if resp != nil {
-		if t, dateErr := http.ParseTime(resp.Headers.Get("Date")); dateErr == nil {
+		if t, ok := b.dates.parse(resp.Headers.Get("Date")); ok {
 			b.opt.Credentials.ObserveDate(t)
 		}
 	}
@@ -150,10 +181,11 @@ func (b *Bucket) once(ctx context.Context, c *call, snap *creds.Snapshot, offset
 
 // bySDK sends a request by the SDK.
 func (b *Bucket) bySDK(ctx context.Context, c *call, conn *oss.Conn, offset time.Duration) (*oss.Response, error) {
-	header := c.header
+	header := make(map[string]string, len(c.header)+1)
+	for _, f := range c.header {
+		header[f.name] = f.value
+	}
 	if offset != 0 {
-		header = make(map[string]string, len(c.header)+1)
-		maps.Copy(header, c.header)
 		header["x-oss-date"] = time.Now().Add(offset).UTC().Format(signTime)
 	}
 	var body io.Reader

@@ -46,9 +46,7 @@ func makeSquares() *[64]uint64 {
 func mulmod(a, b uint64) uint64 {
 	var p uint64
 	for ; a != 0; a <<= 1 {
-		if a>>63 != 0 {
-			p ^= b
-		}
+		p ^= b & -(a >> 63) // no branch: it would be a guess
 		b = b>>1 ^ poly&-(b&1)
 	}
 	return p
@@ -59,7 +57,7 @@ func zeros(n int64) uint64 {
 	p := uint64(1) << 63 // one
 	for k := 3; n > 0; k, n = k+1, n>>1 {
 		if n&1 != 0 {
-			p = mulmod(squares[k&63], p)
+			p = mulmod(p, squares[k&63])
 		}
 	}
 	return p
@@ -72,7 +70,7 @@ func combine(first, second uint64, secondLen int64) uint64 {
 }
 
 // crcBlock is the length from which a buffer is summed at two places.
-const crcBlock = 16 << 10
+const crcBlock = 2 << 10
 
 // checksum returns the CRC-64 of p.
 func checksum(p []byte) uint64 {

@@ -49,6 +49,11 @@ func (g *gate) enter(ctx context.Context, kind int) error {
 		return err
 	}
 	g.mu.Lock()
+	if g.running < g.tuner.limit && len(g.waiting[kind]) == 0 && g.mayRun(kind) {
+		g.run(kind)
+		g.mu.Unlock()
+		return nil
+	}
 	ch := make(chan struct{})
 	g.waiting[kind] = append(g.waiting[kind], ch)
 	g.admit()
@@ -63,24 +68,22 @@ func (g *gate) enter(ctx context.Context, kind int) error {
 	if i >= 0 {
 		g.waiting[kind] = slices.Delete(g.waiting[kind], i, i+1)
 	}
-	g.mu.Unlock()
 	if i < 0 { // admitted in the same moment
 		g.release(kind)
 	}
+	g.mu.Unlock()
 	return ctx.Err()
 }
 
 // leave gives a place back, and has the tuner hear of the request.
 func (g *gate) leave(kind int, took time.Duration, sent int64, failed bool) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.tuner.observe(time.Now(), took, sent, failed)
-	g.mu.Unlock()
 	g.release(kind)
 }
 
 func (g *gate) release(kind int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.running--
 	if kind == forPart {
 		g.parts--
@@ -100,20 +103,25 @@ func (g *gate) admit() {
 		}
 		close(g.waiting[kind][0])
 		g.waiting[kind] = g.waiting[kind][1:]
-		g.running++
-		if kind == forPart {
-			g.parts++
-		}
-		g.turn = 1 - kind
+		g.run(kind)
 	}
 	if len(g.waiting[forSmall])+len(g.waiting[forPart]) > 0 {
 		g.tuner.wanted = true
 	}
 }
 
-func (g *gate) ready(kind int) bool {
-	if len(g.waiting[kind]) == 0 {
-		return false
+// run takes a place.
+func (g *gate) run(kind int) {
+	g.running++
+	if kind == forPart {
+		g.parts++
 	}
+	g.turn = 1 - kind
+}
+
+// ready reports whether one of a kind waits that may run when there is a place.
+func (g *gate) ready(kind int) bool { return len(g.waiting[kind]) > 0 && g.mayRun(kind) }
+
+func (g *gate) mayRun(kind int) bool {
 	return kind == forSmall || g.parts < min(max(1, g.tuner.limit*3/4), partsAtOnce)
 }

@@ -1,7 +1,7 @@
 package upload
 
 import (
-	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"strconv"
@@ -29,10 +29,15 @@ func (p *Properties) header(file string, in info) Header {
 		meta := make(map[string]string, len(p.Metadata)+2)
 		maps.Copy(meta, p.Metadata)
 		meta[metaMTime] = strconv.FormatInt(in.MTime, 10)
-		meta[metaMode] = fmt.Sprintf("%04o", in.mode.Perm())
+		meta[metaMode] = octal(in.mode.Perm())
 		h.Metadata = meta
 	}
 	return h
+}
+
+// octal returns permissions as chmod takes them, "0640".
+func octal(perm fs.FileMode) string {
+	return string([]byte{'0', '0' + byte(perm>>6&7), '0' + byte(perm>>3&7), '0' + byte(perm&7)})
 }
 
 func (p *Properties) contentType(file string) string {

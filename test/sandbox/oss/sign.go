@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -237,14 +238,14 @@ func signedHeaders(b []byte, x *exchange, trim bool, take func(lower string) boo
 	var room [16]field
 	fields := room[:0]
 	for name, v := range x.r.Header {
-		if lower := strings.ToLower(name); take(lower) {
+		if lower := lowerName(name); take(lower) {
 			fields = append(fields, field{lower, v[0]})
 		}
 	}
 	if take("host") {
 		fields = append(fields, field{"host", x.r.Host})
 	}
-	sort.Slice(fields, func(i, j int) bool { return fields[i].name < fields[j].name })
+	slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
 	for _, f := range fields {
 		if trim {
 			f.value = strings.TrimSpace(f.value)
@@ -255,6 +256,25 @@ func signedHeaders(b []byte, x *exchange, trim bool, take func(lower string) boo
 		b = append(b, '\n')
 	}
 	return b
+}
+
+// lowerNames holds the names of headers that most requests have.
+var lowerNames = make(map[string]string)
+
+func init() {
+	for _, name := range []string{
+		"Accept-Encoding", "Authorization", "Cache-Control", "Content-Length", "Content-Md5", "Content-Type", "Date", "User-Agent",
+		"X-Oss-Content-Sha256", "X-Oss-Date", "X-Oss-Meta-Osssync-Mode", "X-Oss-Meta-Osssync-Mtime", "X-Oss-Security-Token",
+	} {
+		lowerNames[name] = strings.ToLower(name)
+	}
+}
+
+func lowerName(name string) string {
+	if lower, ok := lowerNames[name]; ok {
+		return lower
+	}
+	return strings.ToLower(name)
 }
 
 // signedQuery appends the whole query but the signature, escaped and in the
