@@ -12,8 +12,11 @@ const (
 	maxActive = 65_536
 	// maxParked bounds how many of them are vanished files.
 	maxParked = maxActive / 2
-	// maxScan bounds how many of them a scan may put in before it waits.
-	maxScan = maxActive / 8
+	// maxScan bounds how many of them a scan may put in before it waits. It goes
+	// on when there is room for scanStep more, which take so little time that the
+	// workers do not notice.
+	maxScan  = maxActive / 8
+	scanStep = 64
 	// maxDirty bounds the directories that are remembered in place of paths.
 	maxDirty = 4096
 
@@ -302,7 +305,7 @@ func (l *Lane) setScan(it *item, on bool) {
 		return
 	}
 	l.scanned--
-	if l.room != nil && l.scanned <= maxScan*3/4 {
+	if l.room != nil && l.scanned <= maxScan-scanStep {
 		close(l.room)
 		l.room = nil
 	}

@@ -3,12 +3,17 @@ package plan
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/osssync/osssync/internal/state"
 	"github.com/osssync/osssync/internal/upload"
 )
+
+// yieldAfter is how many paths are put in before the workers may run, which would
+// else wait for 10 ms, should a scan have every processor.
+const yieldAfter = 16
 
 // page is how many files of a directory are read from the index at once.
 const page = 1000
@@ -29,9 +34,11 @@ type intake struct {
 func (in *intake) found(ctx context.Context, path string, size int64, gone bool, seen *state.Version) error {
 	l := in.lane
 	q := l.q
+	if in.put++; in.put%yieldAfter == 0 {
+		runtime.Gosched()
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	in.put++
 	it := l.items[path]
 	if it == nil || it.stage == resting {
 		if in.block {

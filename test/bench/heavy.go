@@ -70,7 +70,7 @@ func (b *bench) hugeFiles(ctx context.Context, files int, size int64) error {
 	}
 	mib := float64(size>>20) * float64(files)
 	plain := rate{what: "plain loop, parts of 8 MiB, 8 at a time", n: mib, unit: "MiB"}
-	plain.took, _, err = b.round(dir, func(w *world) (time.Duration, time.Duration, error) {
+	plain.took, _, err = b.round(0, dir, func(w *world) (time.Duration, time.Duration, error) {
 		begun := time.Now()
 		for _, path := range paths {
 			if _, _, err := (clientFlags{mode: "multipart", base: w.base(), path: path, workers: 8}).start(ctx); err != nil {
@@ -83,7 +83,7 @@ func (b *bench) hugeFiles(ctx context.Context, files int, size int64) error {
 		return err
 	}
 	ours := rate{what: "osssync", n: mib, unit: "MiB"}
-	ours.took, _, err = b.round(dir, func(w *world) (time.Duration, time.Duration, error) { return b.sync(ctx, w, int64(files)) })
+	ours.took, _, err = b.round(0, dir, func(w *world) (time.Duration, time.Duration, error) { return b.sync(ctx, w, int64(files)) })
 	if err != nil {
 		return err
 	}

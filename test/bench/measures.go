@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -113,31 +114,34 @@ func (b *bench) tree(n, size int) (dir string, err error) {
 // smallFilesSlow: many small files against a server that takes 20 ms for each
 // request, beside a loop that does nothing but put, beside one that asks HEAD
 // before each PUT, and beside the way of cron with ossutil: that, three at a time.
+// Each has a server of its own, for one that holds much is slower.
 func smallFilesSlow(ctx context.Context, b *bench) error {
 	dir, err := b.tree(slowFiles, smallSize)
 	if err != nil {
 		return err
 	}
-	w, err := b.world(20*time.Millisecond, dir)
-	if err != nil {
-		return err
-	}
-	defer w.Close()
-	plain := rate{what: "plain loop, 64 at a time", n: slowFiles, unit: "files"}
-	if plain.took, plain.cpu, err = (clientFlags{mode: "files", base: w.base(), path: dir, workers: workers}).start(ctx); err != nil {
-		return err
-	}
-	head := rate{what: "HEAD before PUT, 3 at a time", n: headFiles, unit: "files"}
-	if head.took, _, err = (clientFlags{mode: "files", base: w.base(), path: dir, workers: 3, limit: headFiles, head: true}).start(ctx); err != nil {
-		return err
-	}
-	heads := rate{what: "HEAD before PUT, 64 at a time", n: slowFiles, unit: "files"}
-	if heads.took, _, err = (clientFlags{mode: "files", base: w.base(), path: dir, workers: workers, head: true}).start(ctx); err != nil {
-		return err
+	client := func(c clientFlags) func(w *world) (wall, cpu time.Duration, err error) {
+		return func(w *world) (time.Duration, time.Duration, error) {
+			c.mode, c.base, c.path = "files", w.base(), dir
+			return c.start(ctx)
+		}
 	}
 	ours := rate{what: "osssync", n: slowFiles, unit: "files"}
-	if ours.took, _, err = b.sync(ctx, w, slowFiles); err != nil {
-		return err
+	plain := rate{what: "plain loop, 64 at a time", n: slowFiles, unit: "files"}
+	heads := rate{what: "HEAD before PUT, 64 at a time", n: slowFiles, unit: "files"}
+	head := rate{what: "HEAD before PUT, 3 at a time", n: headFiles, unit: "files"}
+	for _, r := range []struct {
+		*rate
+		do func(w *world) (wall, cpu time.Duration, err error)
+	}{
+		{&plain, client(clientFlags{workers: workers})},
+		{&ours, func(w *world) (time.Duration, time.Duration, error) { return b.sync(ctx, w, slowFiles) }},
+		{&heads, client(clientFlags{workers: workers, head: true})},
+		{&head, client(clientFlags{workers: 3, limit: headFiles, head: true})},
+	} {
+		if r.took, r.cpu, err = b.round(20*time.Millisecond, dir, r.do); err != nil {
+			return err
+		}
 	}
 	ours.against(plain, heads, head)
 	return nil
@@ -161,7 +165,7 @@ func smallFilesFast(ctx context.Context, b *bench) error {
 			},
 			func(w *world) (time.Duration, time.Duration, error) { return b.sync(ctx, w, fastFiles) },
 		} {
-			wall, used, err := b.round(dir, do)
+			wall, used, err := b.round(0, dir, do)
 			if err != nil {
 				return err
 			}
@@ -193,14 +197,14 @@ func largeFile(ctx context.Context, b *bench) error {
 	ours := rate{what: "osssync", n: largeBytes >> 20, unit: "MiB"}
 	var plainTook, oursTook []time.Duration
 	for range 3 {
-		took, _, err := b.round(dir, func(w *world) (time.Duration, time.Duration, error) {
+		took, _, err := b.round(0, dir, func(w *world) (time.Duration, time.Duration, error) {
 			return clientFlags{mode: "multipart", base: w.base(), path: path, workers: 8}.start(ctx)
 		})
 		if err != nil {
 			return err
 		}
 		plainTook = append(plainTook, took)
-		took, _, err = b.round(dir, func(w *world) (time.Duration, time.Duration, error) { return b.sync(ctx, w, 1) })
+		took, _, err = b.round(0, dir, func(w *world) (time.Duration, time.Duration, error) { return b.sync(ctx, w, 1) })
 		if err != nil {
 			return err
 		}
@@ -213,8 +217,9 @@ func largeFile(ctx context.Context, b *bench) error {
 
 // round does something in a world of its own, and waits until the disk is
 // quiet again.
-func (b *bench) round(source string, do func(*world) (wall, cpu time.Duration, err error)) (wall, cpu time.Duration, err error) {
-	w, err := b.world(0, source)
+func (b *bench) round(latency time.Duration, source string, do func(*world) (wall, cpu time.Duration, err error)) (wall, cpu time.Duration, err error) {
+	debug.FreeOSMemory() // what the server of the last round left
+	w, err := b.world(latency, source)
 	if err != nil {
 		return 0, 0, err
 	}
