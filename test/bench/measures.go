@@ -113,7 +113,8 @@ func (b *bench) tree(n, size int) (dir string, err error) {
 
 // smallFilesSlow: many small files against a server that takes 20 ms for each
 // request, beside a loop that does nothing but put, beside one that asks HEAD
-// before each PUT, and beside the way of cron with ossutil: that, three at a time.
+// before each PUT, one that does so with the service's SDK, and beside the way of
+// cron with ossutil: that, three at a time.
 // Each has a server of its own, for one that holds much is slower.
 func smallFilesSlow(ctx context.Context, b *bench) error {
 	dir, err := b.tree(slowFiles, smallSize)
@@ -122,28 +123,30 @@ func smallFilesSlow(ctx context.Context, b *bench) error {
 	}
 	client := func(c clientFlags) func(w *world) (wall, cpu time.Duration, err error) {
 		return func(w *world) (time.Duration, time.Duration, error) {
-			c.mode, c.base, c.path = "files", w.base(), dir
+			c.base, c.path, c.region, c.grant = w.base(), dir, w.Region, w.grant()
 			return c.start(ctx)
 		}
 	}
 	ours := rate{what: "osssync", n: slowFiles, unit: "files"}
 	plain := rate{what: "plain loop, 64 at a time", n: slowFiles, unit: "files"}
 	heads := rate{what: "HEAD before PUT, 64 at a time", n: slowFiles, unit: "files"}
+	sdk := rate{what: "HEAD before PUT by the SDK, 64 at a time", n: slowFiles, unit: "files"}
 	head := rate{what: "HEAD before PUT, 3 at a time", n: headFiles, unit: "files"}
 	for _, r := range []struct {
 		*rate
 		do func(w *world) (wall, cpu time.Duration, err error)
 	}{
-		{&plain, client(clientFlags{workers: workers})},
+		{&plain, client(clientFlags{mode: "files", workers: workers})},
 		{&ours, func(w *world) (time.Duration, time.Duration, error) { return b.sync(ctx, w, slowFiles) }},
-		{&heads, client(clientFlags{workers: workers, head: true})},
-		{&head, client(clientFlags{workers: 3, limit: headFiles, head: true})},
+		{&heads, client(clientFlags{mode: "files", workers: workers, head: true})},
+		{&sdk, client(clientFlags{mode: "sdk", workers: workers})},
+		{&head, client(clientFlags{mode: "files", workers: 3, limit: headFiles, head: true})},
 	} {
 		if r.took, r.cpu, err = b.round(20*time.Millisecond, dir, r.do); err != nil {
 			return err
 		}
 	}
-	ours.against(plain, heads, head)
+	ours.against(plain, heads, sdk, head)
 	return nil
 }
 

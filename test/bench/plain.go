@@ -21,21 +21,24 @@ import (
 // The plain client runs as a process of its own, as osssync does: in that of
 // the server it would spare both of them much of the work of the network.
 type clientFlags struct {
-	mode    string // "files" or "multipart"; "" when this process is not the client
+	mode    string // "files", "multipart" or "sdk"; "" when this process is not the client
 	base    string
 	path    string // a file, or a directory whose files are put
 	workers int
 	limit   int // files at most
 	head    bool
+	region  string
+	grant   string // see grantEnv
 }
 
 func (c *clientFlags) define(f *flag.FlagSet) {
-	f.StringVar(&c.mode, "client", "", "be the plain client: files or multipart")
+	f.StringVar(&c.mode, "client", "", "be the plain client: files, multipart or sdk")
 	f.StringVar(&c.base, "base", "", "of the plain client: URL of the bucket")
 	f.StringVar(&c.path, "path", "", "of the plain client: what to put")
 	f.IntVar(&c.workers, "workers", 1, "of the plain client")
 	f.IntVar(&c.limit, "limit", 0, "of the plain client: files at most")
 	f.BoolVar(&c.head, "head", false, "of the plain client: HEAD before each PUT")
+	f.StringVar(&c.region, "region", "", "of a client that signs")
 }
 
 // start runs the client and returns how long that took, from the process's
@@ -46,7 +49,8 @@ func (c clientFlags) start(ctx context.Context) (took, cpu time.Duration, err er
 		return 0, 0, err
 	}
 	cmd := exec.CommandContext(ctx, exe, "-client", c.mode, "-base", c.base, "-path", c.path,
-		fmt.Sprint("-workers=", c.workers), fmt.Sprint("-limit=", c.limit), fmt.Sprint("-head=", c.head))
+		fmt.Sprint("-workers=", c.workers), fmt.Sprint("-limit=", c.limit), fmt.Sprint("-head=", c.head), "-region", c.region)
+	cmd.Env = append(os.Environ(), c.grant)
 	cmd.Stderr = os.Stderr
 	begun := time.Now()
 	if err = cmd.Run(); err != nil {
@@ -70,6 +74,9 @@ func (c clientFlags) run(ctx context.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	if c.mode == "sdk" {
+		return c.putBySDK(ctx, paths)
 	}
 	return p.files(ctx, paths, "plain-")
 }
