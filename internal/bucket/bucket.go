@@ -80,7 +80,10 @@ type Bucket struct {
 	dates    dates
 }
 
-var _ upload.Bucket = (*Bucket)(nil)
+var (
+	_ upload.Bucket   = (*Bucket)(nil)
+	_ upload.Preparer = (*Bucket)(nil)
+)
 
 // New returns a Bucket. It checks the options, and sends no request.
 func New(opt Options) (*Bucket, error) {

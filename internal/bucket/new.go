@@ -13,11 +13,5 @@ import (
 func (b *Bucket) PutNew(ctx context.Context, key string, body []byte, h upload.Header) (upload.Stored, error) {
 	c := &call{op: "put", method: http.MethodPut, key: key, header: headers(h), body: nonNil(body)}
 	c.header.set("x-oss-forbid-overwrite", "true")
-	r, err := b.do(ctx, c)
-	if err != nil {
-		return upload.Stored{}, err
-	}
-	s, err := c.stored(r, true)
-	s.Size = int64(len(body))
-	return s, err
+	return b.put(ctx, c)
 }

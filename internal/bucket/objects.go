@@ -22,13 +22,16 @@ import (
 
 // Put stores an object.
 func (b *Bucket) Put(ctx context.Context, key string, body []byte, h upload.Header) (upload.Stored, error) {
-	c := &call{op: "put", method: http.MethodPut, key: key, header: headers(h), body: nonNil(body)}
+	return b.put(ctx, &call{op: "put", method: http.MethodPut, key: key, header: headers(h), body: nonNil(body)})
+}
+
+func (b *Bucket) put(ctx context.Context, c *call) (upload.Stored, error) {
 	r, err := b.do(ctx, c)
 	if err != nil {
 		return upload.Stored{}, err
 	}
 	s, err := c.stored(r, true)
-	s.Size = int64(len(body))
+	s.Size = int64(len(c.body))
 	return s, err
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/aliyun/aliyun-oss-go-sdk/oss"
 
 	"github.com/osssync/osssync/internal/creds"
+	"github.com/osssync/osssync/internal/upload"
 )
 
 // quickBody is up to which size the put of an object goes the quick way, in
@@ -29,14 +30,23 @@ func (c *call) isQuick() bool {
 	return c.method == http.MethodPut && c.body != nil && c.params == nil && c.key != "" && len(c.body) <= quickBody
 }
 
-// A draft is what a quick request is made of. It is used again once the transport
+// A draft is a quick request, signed. Its memory is used again once the transport
 // is done with it.
 type draft struct {
+	session *session
+	offset  time.Duration // of the server's clock
+	at      time.Time
+
+	url    url.URL
 	header http.Header
 	values []string // of header, in one piece
 	signed []field
+	length int // of the body
 	body   [quickBody]byte
 }
+
+// draftAge is how long a draft is good. The service tolerates dates of 15 minutes.
+const draftAge = time.Minute
 
 // set adds a header. Those that OSS signs are Content-Type, Content-MD5 and all
 // that begin with x-oss-, which the callers write in lower case but for what
@@ -60,31 +70,33 @@ func (l *line) draft() *draft {
 	return d
 }
 
+// Prepare does what can be done of a put before it may be sent, and returns a
+// function that does the rest, and can be called again. It implements
+// [upload.Preparer].
+func (b *Bucket) Prepare(ctx context.Context, key string, body []byte, h upload.Header) func(context.Context) (upload.Stored, error) {
+	c := &call{op: "put", method: http.MethodPut, key: key, header: headers(h), body: nonNil(body)}
+	if c.isQuick() {
+		// What fails here fails again, and is told, when it is sent.
+		if snap, err := b.opt.Credentials.Get(ctx); err == nil {
+			if s, err := b.sessionOf(snap); err == nil {
+				c.draft = b.newDraft(c, s, b.dating())
+			}
+		}
+	}
+	return func(ctx context.Context) (upload.Stored, error) { return b.put(ctx, c) }
+}
+
 // quick does what the SDK's Conn does, with the same request and the same
 // errors, at a third of the cost: it builds the request once, signs it with a
 // key that is derived once a day, and hands the transport a body that it knows
 // to be in memory.
 func (b *Bucket) quick(ctx context.Context, c *call, s *session, offset time.Duration) (*oss.Response, error) {
-	now := time.Now().Add(offset).UTC()
-	escaped := escape(c.key)
-	host, path, plain := b.endpoint.host, "/"+escaped, "/"+c.key
-	if b.endpoint.pathStyle {
-		path, plain = "/"+b.opt.Name+path, "/"+b.opt.Name+plain
-	} else {
-		host = b.opt.Name + "." + host
+	d := c.draft
+	c.draft = nil
+	if d == nil || d.session != s || d.offset != offset || time.Since(d.at) > draftAge {
+		d = b.newDraft(c, s, offset)
 	}
-	d := b.line.draft()
-	b.write(d, c, s.snap, now)
-	signed := "/" + b.opt.Name + "/" + strings.ReplaceAll(escaped, "%2F", "/")
-	d.set("Authorization", s.signer.sign(c.method, signed, d.signed, now))
-	req := &http.Request{
-		Method: c.method, Host: host, ContentLength: int64(len(c.body)),
-		URL:   &url.URL{Scheme: b.endpoint.scheme, Host: host, Path: plain, RawPath: path},
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: d.header,
-		Body:   http.NoBody,
-	}
-	resp, err := b.line.send(ctx, req, d, c.body)
+	resp, err := b.line.send(ctx, c.method, d)
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +105,26 @@ func (b *Bucket) quick(ctx context.Context, c *call, s *session, offset time.Dur
 		return r, nil
 	}
 	return r, answerError(resp)
+}
+
+// newDraft makes a signed request of a call.
+func (b *Bucket) newDraft(c *call, s *session, offset time.Duration) *draft {
+	d := b.line.draft()
+	d.session, d.offset, d.at = s, offset, time.Now()
+	date := d.at.Add(offset).UTC()
+	escaped := escape(c.key)
+	host, path, plain := b.endpoint.host, "/"+escaped, "/"+c.key
+	if b.endpoint.pathStyle {
+		path, plain = "/"+b.opt.Name+path, "/"+b.opt.Name+plain
+	} else {
+		host = b.opt.Name + "." + host
+	}
+	d.url = url.URL{Scheme: b.endpoint.scheme, Host: host, Path: plain, RawPath: path}
+	b.write(d, c, s.snap, date)
+	signed := "/" + b.opt.Name + "/" + strings.ReplaceAll(escaped, "%2F", "/")
+	d.set("Authorization", s.signer.sign(c.method, signed, d.signed, date))
+	d.length = copy(d.body[:], c.body)
+	return d
 }
 
 // write writes the header of a request but for its signature.
@@ -132,12 +164,13 @@ func answerError(resp *http.Response) error {
 }
 
 // send carries a small request: the line paces it as a whole, and the answer
-// is read here, so that there is one limit in time for all of it. The bytes
-// are copied into the draft: the transport may go on reading them, and the header,
-// after it has returned, when the caller has other use for the memory. After a
-// success it does not, for it has read all of them before the first one left, and
-// then the draft is used again.
-func (l *line) send(ctx context.Context, req *http.Request, d *draft, data []byte) (*http.Response, error) {
+// is read here, so that there is one limit in time for all of it. The transport
+// may go on reading header and body after it has returned, when the caller has
+// other use for the memory; so they are the draft's own. After a success it does
+// not, for it has read all of them before the first byte left, and then the draft
+// is used again.
+func (l *line) send(ctx context.Context, method string, d *draft) (*http.Response, error) {
+	data := d.body[:d.length]
 	for left := len(data); left > 0 && l.limiter != nil; {
 		n, err := pace(ctx, l.limiter, left)
 		if err != nil {
@@ -149,7 +182,13 @@ func (l *line) send(ctx context.Context, req *http.Request, d *draft, data []byt
 	limit := 2*l.times.dial + l.times.answer + time.Duration(len(data))*time.Second/time.Duration(l.times.speed)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errStalled)
 	defer cancel()
-	if data = d.body[:copy(d.body[:], data)]; len(data) > 0 {
+	req := &http.Request{
+		Method: method, URL: &d.url, Host: d.url.Host, ContentLength: int64(len(data)),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: d.header,
+		Body:   http.NoBody,
+	}
+	if len(data) > 0 {
 		// Readers of types that the transport knows, or it would send the
 		// header on its own.
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -124,12 +125,13 @@ func TestQuickCopiesTheBody(t *testing.T) {
 	}))
 	defer early.Close()
 	data := bytes.Repeat([]byte("x"), quickBody)
-	req, err := http.NewRequest(http.MethodPut, early.URL, http.NoBody)
+	u, err := url.Parse(early.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.ContentLength = int64(len(data))
-	if _, err := l.send(t.Context(), req, l.draft(), data); err != nil {
+	d := l.draft()
+	d.url, d.length = *u, copy(d.body[:], data)
+	if _, err := l.send(t.Context(), http.MethodPut, d); err != nil {
 		t.Fatal(err)
 	}
 	for i := range data { // the race detector looks on
@@ -193,5 +195,50 @@ func TestPending(t *testing.T) {
 	}
 	if list, err = b.Pending(t.Context(), "p/ü 0000", 10); err != nil || len(list) != 1 {
 		t.Errorf("%d uploads left, %v; want 1", len(list), err)
+	}
+}
+
+// What was prepared is sent as it is, but not with a credential that has been
+// replaced, nor with a date of long ago, and once.
+func TestPrepare(t *testing.T) {
+	var got http.Header
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header.Clone()
+		w.Header().Set("ETag", `"E"`)
+		w.Header().Set("x-oss-hash-crc64ecma", "1")
+		w.Header().Set("x-oss-request-id", "R")
+	}))
+	defer web.Close()
+	r := newRole(authority.New(authority.Options{}))
+	b, err := New(Options{Name: "bucket", Region: "cn-hangzhou", Endpoint: web.URL, Credentials: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := r.snap
+	put := b.Prepare(t.Context(), "k", []byte("body"), upload.Header{})
+	if s, err := put(t.Context()); err != nil || s.Size != 4 || got.Get("x-oss-security-token") != old.SecurityToken.Reveal() {
+		t.Errorf("%+v, %v", s, err)
+	}
+	put = b.Prepare(t.Context(), "k", []byte("body"), upload.Header{})
+	if _, err := r.Refresh(t.Context(), old.Generation); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := put(t.Context()); err != nil || got.Get("x-oss-security-token") == old.SecurityToken.Reveal() {
+			t.Errorf("%v; with a token that was replaced", err)
+		}
+	}
+	s, err := b.sessionOf(r.snap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for age, again := range map[time.Duration]bool{0: false, draftAge / 2: false, 2 * draftAge: true} {
+		c := &call{op: "put", method: http.MethodPut, key: "k", body: []byte("body")}
+		c.draft = b.newDraft(c, s, 0)
+		c.draft.at = time.Now().Add(-age)
+		c.draft.set("x-oss-meta-draft", "1")
+		if _, err := b.quick(t.Context(), c, s, 0); err != nil || (got.Get("x-oss-meta-draft") == "") != again {
+			t.Errorf("after %v: %v, header %v", age, err, got)
+		}
 	}
 }

@@ -29,6 +29,7 @@ type call struct {
 	header  fields
 	body    []byte // nil for none
 	want    int    // status of success; 0 means 200
+	draft   *draft // prepared, and not used yet; nil for none
 }
 
 // fields are the headers of a request but for those that every request has.
@@ -107,11 +108,8 @@ func (b *Bucket) open(ctx context.Context, c *call) (*oss.Response, error) {
 	if err != nil {
 		return nil, c.noCredential(ctx, err)
 	}
-	var date time.Duration
+	date := b.dating()
 	var refreshed, dated bool
-	if off := b.opt.Credentials.Offset(); off.Abs() > skewLimit {
-		date = off
-	}
 	for {
 		resp, err := b.once(ctx, c, snap, date)
 		e, ok := errors.AsType[*upload.RequestError](err)
@@ -140,6 +138,14 @@ func (b *Bucket) open(ctx context.Context, c *call) (*oss.Response, error) {
 			return nil, e
 		}
 	}
+}
+
+// dating returns what to add to this machine's clock in the date of a request.
+func (b *Bucket) dating() time.Duration {
+	if off := b.opt.Credentials.Offset(); off.Abs() > skewLimit {
+		return off
+	}
+	return 0
 }
 
 // once sends a request once, signed with one snapshot. With a failure it

@@ -38,9 +38,10 @@ func (l link) head(ctx context.Context, key string) (stored Stored, err error) {
 // holds now is not the file.
 func (l link) put(ctx context.Context, key string, body []byte, crc uint64, h Header) (stored Stored, sent int64, err error) {
 	size := int64(len(body))
+	put := l.prepare(ctx, key, body, h)
 	for range 1 + mismatches {
 		err = l.gate.pass(ctx, forSmall, func() (_ int64, err error) {
-			stored, err = l.Put(ctx, key, body, h)
+			stored, err = put(ctx)
 			sent += size
 			return size, err
 		})
@@ -56,6 +57,14 @@ func (l link) put(ctx context.Context, key string, body []byte, crc uint64, h He
 		l.log.WarnContext(ctx, "object damaged on its way, sending it again", "key", key)
 	}
 	return stored, sent, mismatch("put", key, stored.RequestID)
+}
+
+// prepare is Prepare, of any Bucket.
+func (l link) prepare(ctx context.Context, key string, body []byte, h Header) func(context.Context) (Stored, error) {
+	if p, ok := l.Bucket.(Preparer); ok {
+		return p.Prepare(ctx, key, body, h)
+	}
+	return func(ctx context.Context) (Stored, error) { return l.Put(ctx, key, body, h) }
 }
 
 // part sends a part whose CRC-64 is crc, as put does an object.

@@ -127,6 +127,14 @@ type Bucket interface {
 	Multipart
 }
 
+// A Preparer is a Bucket that can do some of the work of a put before its turn
+// has come, when the processor has time for it.
+type Preparer interface {
+	// Prepare returns what does the put, each time that it is called. The body
+	// must not change before the last call has returned.
+	Prepare(ctx context.Context, key string, body []byte, h Header) func(context.Context) (Stored, error)
+}
+
 // Objects are the calls about whole objects.
 type Objects interface {
 	// Put replaces an object whole or not at all, so it is safe to repeat. An
