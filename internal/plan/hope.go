@@ -12,7 +12,7 @@ const (
 	// for the looks at vanished paths that were hinted before.
 	renameWait = 5 * time.Second
 	// scanWait bounds how long it waits for the scan that found it, and
-	// hopeMost how many files do, so that the scan has room to go on.
+	// hopeMost how many files do, so that this has room to go on.
 	scanWait = 30 * time.Second
 	hopeMost = maxScan / 2
 )
@@ -39,7 +39,7 @@ func (l *Lane) hope(it *item, s sight) bool {
 		wait = scanWait
 	}
 	switch {
-	case l.hurry || l.closed || it.again || l.hopes.count >= hopeMost:
+	case l.hurry || l.closed || it.again || it.scan && l.hopes.patient >= hopeMost:
 		return false
 	case l.gone.byID[s.disk.FileID] != nil || it.started >= it.first+wait:
 		return false

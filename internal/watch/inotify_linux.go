@@ -29,8 +29,9 @@ type watches interface {
 //
 //  1. A directory is watched before it is read.
 //  2. Before a path is watched, the watch that the library may have under that
-//     path is removed, and so is the one that the same inode may have under
-//     another path. Afterwards the path must still lead to the inode.
+//     path is removed (it has none while nothing was ever forgotten), and so is
+//     the one that the same inode may have under another path. Afterwards the
+//     path must still lead to the inode.
 //  3. When a path is renamed, removed or created, the watches of that path and
 //     of all below it are removed, in the order of the events; only then is it
 //     looked at again.
@@ -50,7 +51,7 @@ type inotify struct {
 
 	mu         sync.Mutex // held across calls of the library; never while the sink is called
 	t          *tree
-	kept       paths
+	kept       paths // of directories, for the library
 	closed     bool
 	closeWrite bool // closed files are told
 	limited    bool // the kernel has no more watches
