@@ -125,7 +125,7 @@ func (l *Lane) signal() {
 // waitRoom blocks until a scan may put in another path. The mutex is held when
 // it is called and when it returns, not between.
 func (l *Lane) waitRoom(ctx context.Context) error {
-	for l.scanned >= maxScan || !l.fits() {
+	for l.ahead() >= maxScan || !l.fits() {
 		if err := l.ended(); err != nil {
 			return err
 		}
@@ -133,7 +133,7 @@ func (l *Lane) waitRoom(ctx context.Context) error {
 			l.room = make(chan struct{})
 		}
 		room, change := l.room, l.listen()
-		if l.scanned >= maxScan {
+		if l.ahead() >= maxScan {
 			change = nil // room tells, and less often
 		}
 		l.q.mu.Unlock()

@@ -12,9 +12,9 @@ const (
 	// for the looks at vanished paths that were hinted before.
 	renameWait = 5 * time.Second
 	// scanWait bounds how long it waits for the scan that found it, and
-	// hopeMost how many files do, so that this has room to go on.
+	// hopeMost how many files do.
 	scanWait = 30 * time.Second
-	hopeMost = maxScan / 2
+	hopeMost = maxActive / 2
 )
 
 // hopes are the new files of a lane that wait, because they may be ones that
@@ -53,6 +53,7 @@ func (l *Lane) hope(it *item, s sight) bool {
 	l.hopes.count++
 	if it.patient {
 		l.hopes.patient++
+		l.makeRoom()
 	}
 	return true
 }

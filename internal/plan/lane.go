@@ -293,8 +293,7 @@ func (l *Lane) setRemoving(it *item, on bool) {
 	l.dash()
 }
 
-// setScan keeps count of what the scan has put in, and lets it go on when there
-// is room.
+// setScan keeps count of what the scan has put in.
 func (l *Lane) setScan(it *item, on bool) {
 	if it.scan == on {
 		return
@@ -305,7 +304,16 @@ func (l *Lane) setScan(it *item, on bool) {
 		return
 	}
 	l.scanned--
-	if l.room != nil && l.scanned <= maxScan-scanStep {
+	l.makeRoom()
+}
+
+// ahead is how many paths that the scan has put in wait for a worker, and not for
+// the scan.
+func (l *Lane) ahead() int { return l.scanned - l.hopes.patient }
+
+// makeRoom lets the scan go on when it is no longer far ahead.
+func (l *Lane) makeRoom() {
+	if l.room != nil && l.ahead() <= maxScan-scanStep {
 		close(l.room)
 		l.room = nil
 	}
