@@ -13,7 +13,7 @@ import (
 // agent of a million directories does not need twice their memory.
 const (
 	evenHeap     = 24 << 20 // bytes in use at which as many may be garbage
-	leastPercent = 20
+	leastPercent = 40
 	mostPercent  = 400
 )
 

@@ -12,7 +12,7 @@ func TestCollectorPercent(t *testing.T) {
 		live uint64
 		want int
 	}{
-		{0, 400}, {4 << 20, 400}, {12 << 20, 400}, {16 << 20, 225}, {24 << 20, 100}, {48 << 20, 25}, {1 << 30, 20},
+		{0, 400}, {4 << 20, 400}, {12 << 20, 400}, {16 << 20, 225}, {24 << 20, 100}, {48 << 20, 40}, {1 << 30, 40},
 	} {
 		if got := collectorPercent(tt.live); got != tt.want {
 			t.Errorf("collectorPercent(%d MiB) = %d, want %d", tt.live>>20, got, tt.want)
@@ -34,7 +34,7 @@ func TestPaceCollector(t *testing.T) {
 	for _, tt := range []struct {
 		live      int
 		low, high int
-	}{{200 << 20, 10, 30}, {1, 31, 400}} {
+	}{{200 << 20, 30, 50}, {1, 31, 400}} {
 		held := make([]byte, tt.live)
 		runtime.GC() // its cleanups run soon after
 		p := 0

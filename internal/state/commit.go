@@ -19,10 +19,10 @@ const (
 	queueLen = 1024    // changes that wait for the committer before senders do
 
 	// yieldMost bounds how long those whom a commit released may take to come
-	// back, each after the one before, and yieldShare what part of the time that
-	// the last commit took may go by until all have.
-	yieldMost  = 30 * time.Microsecond
-	yieldShare = 4
+	// back, each after the one before, or, where commits are quick, all of them.
+	// All may take as long as the last commit took, in which time the next one
+	// would only be in their way.
+	yieldMost = 200 * time.Microsecond
 
 	minWait = 50 * time.Millisecond // before a failed commit is tried again
 	maxWait = 5 * time.Second
@@ -157,7 +157,7 @@ func (db *DB) gather(o *op) []*op {
 			continue
 		default:
 		}
-		if len(batch) >= db.crowd {
+		if len(batch) >= db.crowd+db.crowd/2 {
 			break
 		}
 		now := time.Now()
@@ -167,7 +167,7 @@ func (db *DB) gather(o *op) []*op {
 		if last.IsZero() {
 			last = now
 		}
-		if now.Sub(last) > yieldMost || now.Sub(begun) > max(db.took/yieldShare, yieldMost) {
+		if now.Sub(last) > yieldMost || now.Sub(begun) > max(db.took, yieldMost) {
 			break
 		}
 		runtime.Gosched()

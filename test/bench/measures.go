@@ -161,7 +161,7 @@ func smallFilesFast(ctx context.Context, b *bench) error {
 	plain := rate{what: "plain loop, 64 at a time", n: fastFiles, unit: "files"}
 	ours := rate{what: "osssync", n: fastFiles, unit: "files"}
 	var took, cpu [2][]time.Duration
-	for range 3 {
+	for range 5 {
 		for i, do := range []func(w *world) (wall, cpu time.Duration, err error){
 			func(w *world) (time.Duration, time.Duration, error) {
 				return clientFlags{mode: "files", base: w.base(), path: dir, workers: workers}.start(ctx)
