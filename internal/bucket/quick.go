@@ -71,16 +71,17 @@ func (l *line) draft() *draft {
 }
 
 // Prepare does what can be done of a put before it may be sent, and returns a
-// function that does the rest, and can be called again. It implements
-// [upload.Preparer].
+// function that does the rest, and can be called again. Where there is no
+// credential that function says so. It implements [upload.Preparer].
 func (b *Bucket) Prepare(ctx context.Context, key string, body []byte, h upload.Header) func(context.Context) (upload.Stored, error) {
 	c := &call{op: "put", method: http.MethodPut, key: key, header: headers(h), body: nonNil(body)}
 	if c.isQuick() {
-		// What fails here fails again, and is told, when it is sent.
-		if snap, err := b.opt.Credentials.Get(ctx); err == nil {
-			if s, err := b.sessionOf(snap); err == nil {
-				c.draft = b.newDraft(c, s, b.dating())
-			}
+		snap, err := b.opt.Credentials.Get(ctx)
+		if err != nil { // to ask once more would take as long once more
+			return func(ctx context.Context) (upload.Stored, error) { return upload.Stored{}, c.noCredential(ctx, err) }
+		}
+		if s, err := b.sessionOf(snap); err == nil { // else it fails again, and is told, when it is sent
+			c.draft = b.newDraft(c, s, b.dating())
 		}
 	}
 	return func(ctx context.Context) (upload.Stored, error) { return b.put(ctx, c) }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/time/rate"
 
+	"github.com/osssync/osssync/internal/creds"
 	"github.com/osssync/osssync/internal/upload"
 	"github.com/osssync/osssync/test/sandbox/authority"
 )
@@ -241,4 +242,28 @@ func TestPrepare(t *testing.T) {
 			t.Errorf("after %v: %v, header %v", age, err, got)
 		}
 	}
+}
+
+// Without a credential a put fails at once, not only when it was asked for twice.
+func TestPrepareWithoutCredential(t *testing.T) {
+	none := &noRole{role: newRole(authority.New(authority.Options{}))}
+	b, err := New(Options{Name: "bucket", Region: "cn-hangzhou", Endpoint: "http://127.0.0.1:1", Credentials: none})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Prepare(t.Context(), "k", []byte("body"), upload.Header{})(t.Context())
+	if !errors.Is(err, upload.Credential) || !strings.Contains(err.Error(), "put k: no role") || none.asked != 1 {
+		t.Errorf("%v, asked %d times", err, none.asked)
+	}
+}
+
+// A noRole has no credential.
+type noRole struct {
+	*role
+	asked int
+}
+
+func (r *noRole) Get(context.Context) (*creds.Snapshot, error) {
+	r.asked++
+	return nil, errors.New("no role")
 }
