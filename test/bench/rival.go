@@ -50,9 +50,9 @@ func (c clientFlags) putBySDK(ctx context.Context, paths []string) error {
 		g.Go(func() error {
 			for i := next.Add(1) - 1; i < int64(len(paths)); i = next.Add(1) - 1 {
 				key := "sdk-" + filepath.Base(paths[i])
-				var missing oss.ServiceError
-				if _, err := bucket.GetObjectDetailedMeta(key, oss.WithContext(ctx)); !errors.As(err, &missing) || missing.StatusCode != 404 {
-					return fmt.Errorf("%s: not missing: %w", key, err)
+				there, err := bucket.IsObjectExist(key, oss.WithContext(ctx))
+				if err != nil || there {
+					return errors.Join(err, fmt.Errorf("%s: is there: %t", key, there))
 				}
 				if err := bucket.PutObjectFromFile(key, paths[i], oss.WithContext(ctx)); err != nil {
 					return err
