@@ -33,8 +33,7 @@ func newDigests(opt *LaneOptions) digests {
 	return digests{seed: maphash.MakeSeed(), salt: h.Sum64(), sums: new(sums)}
 }
 
-// key stands for a directory. That two directories have the same, and digests
-// that mislead because of it, is less likely than a fault of the memory.
+// key stands for a directory; sums tells what follows where two are taken for one.
 func (d *digests) key(dir string) uint64 { return maphash.String(d.seed, dir) }
 
 // salted returns what is remembered of a digest: it is another one under other

@@ -14,8 +14,8 @@ const (
 	gatherMost  = 30 * time.Second
 
 	// gatherBusy bounds how long the guards are not asked while files wait for
-	// a look that the vanished ones may have been renamed to, as those of a
-	// directory that takes long to copy.
+	// a look, or are being looked at, that the vanished ones may have been renamed
+	// to, as those of a directory that takes long to copy.
 	gatherBusy = 10 * time.Minute
 )
 

@@ -48,7 +48,7 @@ func (l *Lane) hope(it *item, s sight) bool {
 	}
 	l.endProbe(it)
 	l.waitUntil(it, it.first+wait)
-	it.hoping, it.patient, it.hope = true, it.scan, s.disk.FileID
+	it.patient, it.hope = it.scan, s.disk.FileID
 	l.hopes.byID[it.hope] = append(l.hopes.byID[it.hope], it)
 	l.hopes.count++
 	if it.patient {
@@ -88,7 +88,7 @@ func (l *Lane) dash() {
 
 // giveUp ends what hope began.
 func (l *Lane) giveUp(it *item) {
-	if !it.hoping {
+	if it.hope == (state.FileID{}) {
 		return
 	}
 	h := &l.hopes
@@ -100,5 +100,5 @@ func (l *Lane) giveUp(it *item) {
 	if h.byID[it.hope] = left; len(left) == 0 {
 		delete(h.byID, it.hope)
 	}
-	it.hoping, it.patient = false, false
+	it.patient, it.hope = false, state.FileID{}
 }

@@ -50,8 +50,7 @@ type item struct {
 	fault    bool // waits after a failure of the file itself
 	large    bool // has one of the places of large files
 	found    bool // taken from the backlog, not hinted
-	hoping   bool // waits for a vanished file that it may have been
-	patient  bool // hoping: also for the scan
+	patient  bool // its hope is also for the scan
 
 	pos       int           // in the heap; of a busy one, among the lane's busy ones
 	due       time.Duration // when it is to be looked at; of a resting one, when it is dropped
@@ -72,7 +71,7 @@ type item struct {
 	stuck int // of ErrBusy and ErrChanged in a row
 	size  int64
 
-	hope  state.FileID   // hoping: its id
+	hope  state.FileID   // id of the vanished file that it waits for, because it may have been it; zero: none
 	seen  *state.Version // backlog: what a listing saw of a file that the index does not know
 	entry *state.Entry   // parked: what the index holds
 	from  *item          // busy with a copy: the item of the old path

@@ -108,7 +108,7 @@ func (l *Lane) merge(ctx context.Context, li Listing, in *intake) (same int, err
 		var k *state.Named
 		switch {
 		case len(files) == 0 && len(known) == 0:
-			return same, l.mergeNew(ctx, li, fresh, in)
+			return same, l.mergeNew(ctx, li, within, fresh, in)
 		case len(known) == 0 || len(files) > 0 && files[0].Name < known[0].Name:
 			fresh = append(fresh, &files[0])
 			files = files[1:]
@@ -163,11 +163,10 @@ func (l *Lane) compare(ctx context.Context, dir string, within int, f *File, k *
 
 // mergeNew ends merge with the directories and files that the index lacks, or that
 // are there no more.
-func (l *Lane) mergeNew(ctx context.Context, li Listing, fresh []*File, in *intake) error {
+func (l *Lane) mergeNew(ctx context.Context, li Listing, within int, fresh []*File, in *intake) error {
 	if err := l.mergeDirs(ctx, li, in); err != nil {
 		return err
 	}
-	within := l.opt.Filter.within(li.Dir)
 	for _, f := range fresh {
 		if _, err := l.compare(ctx, li.Dir, within, f, nil, in); err != nil {
 			return err

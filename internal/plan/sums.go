@@ -2,15 +2,16 @@ package plan
 
 // sums is a hash table of 64-bit digests by 64-bit hashes. It takes some 16 bytes
 // an entry, where a map takes 26: of a hash it keeps 40 bits, 8 of them in the
-// choice of the shard, so that it takes one of a million directories for another
-// less than once. Then one's digest is lost, or compared with the other's, which
-// differs.
+// choice of the shard, so that among a million directories there is not one pair,
+// on average, that it takes for one. Of such a pair each puts its digest in place of
+// the other's: neither is then found in order, and both are compared with the index
+// each time.
 type sums [256]shard
 
 // A shard is a table with open addressing, which grows by half.
 type shard struct {
 	slots []slot
-	used  int // slots with a sum that is not noSum, also those that had one
+	used  int // slots with a tag
 }
 
 // noSum is no digest. A slot whose digest was taken away has noSum, and keeps its

@@ -19,9 +19,9 @@ const (
 	queueLen = 1024    // changes that wait for the committer before senders do
 
 	// yieldMost bounds how long those whom a commit released may take to come
-	// back, each after the one before, or, where commits are quick, all of them.
-	// All may take as long as the last commit took, in which time the next one
-	// would only be in their way.
+	// back, each after the one before. All together may take that long as well, or
+	// as long as the last commit did: a commit of few costs nearly as much as one
+	// of many.
 	yieldMost = 200 * time.Microsecond
 
 	minWait = 50 * time.Millisecond // before a failed commit is tried again
@@ -157,7 +157,7 @@ func (db *DB) gather(o *op) []*op {
 			continue
 		default:
 		}
-		if len(batch) >= db.crowd+db.crowd/2 {
+		if len(batch) >= db.crowd+db.crowd/2 { // half more than last time, so that it can grow
 			break
 		}
 		now := time.Now()

@@ -27,13 +27,11 @@ func (s *inotify) enter(d *directory) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := s.t.find(d.path)
-	if id != 0 && !s.t.is(id, d.id.Device, d.id.FileID[0]) {
-		id = 0 // another one was found meanwhile
-	}
+	same := id != 0 && s.t.is(id, d.id.Device, d.id.FileID[0]) // or another was found meanwhile
 	switch {
-	case is && id != 0:
+	case is && same:
 		s.t.at(id).flags |= nodeProven
-	case id != 0:
+	case same:
 		s.drop(id)
 	}
 	if !is {
