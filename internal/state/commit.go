@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -18,11 +17,12 @@ const (
 	maxBytes = 1 << 20 // and their bytes, roughly
 	queueLen = 1024    // changes that wait for the committer before senders do
 
-	// yieldMost bounds how long those whom a commit released may take to come
-	// back, each after the one before. All together may take that long as well, or
-	// as long as the last commit did: a commit of few costs nearly as much as one
-	// of many.
-	yieldMost = 200 * time.Microsecond
+	// A commit of few costs nearly as much as one of many. So where several
+	// changes came together the next time they are waited for, this long for each
+	// of them, and no longer than patience: who waits for so many others does not
+	// notice.
+	patienceEach = 500 * time.Microsecond
+	patience     = 5 * time.Millisecond
 
 	minWait = 50 * time.Millisecond // before a failed commit is tried again
 	maxWait = 5 * time.Second
@@ -63,6 +63,12 @@ func (db *DB) send(ctx context.Context, o *op) error {
 	}
 	select {
 	case db.ops <- o:
+		if n := db.missing.Load(); n > 0 && len(db.ops) >= int(n) {
+			select {
+			case db.enough <- struct{}{}:
+			default:
+			}
+		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -139,41 +145,50 @@ func (db *DB) commitLoop() {
 	}
 }
 
-// gather takes what has queued up behind o. Nobody waits for more to come: a
-// commit takes long enough for the next batch to collect. But those whom the
-// last commit released may run before it is decided that nothing more is
-// there, for most of them have not come round yet to sending their next
-// change: without that, they and those who came too late for that commit take
-// turns, and commits are half as large.
+// gather takes what has queued up behind o. A lone change waits for nobody. But
+// where the last commit and those that came too late for it were several, it is
+// waited until they are as many again: those whom a commit released have not
+// come round yet to sending their next change, and without that they and those
+// who came too late would take turns, and commits be half as large.
 func (db *DB) gather(o *op) []*op {
-	batch := append(db.batch[:0], o)
-	var begun, last time.Time
-	for size := o.size; len(batch) < maxBatch && size < maxBytes; {
+	db.batch = append(db.batch[:0], o)
+	size := db.drain(o.size)
+	missing := min(db.crowd, maxBatch) - len(db.batch)
+	if db.crowd > 1 && missing > 0 && size < maxBytes {
+		db.await(missing)
+		db.drain(size)
+	}
+	return db.batch
+}
+
+// drain adds what has queued up to the batch, whose size it is told and returns.
+func (db *DB) drain(size int) int {
+	for len(db.batch) < maxBatch && size < maxBytes {
 		select {
 		case o := <-db.ops:
-			batch = append(batch, o)
+			db.batch = append(db.batch, o)
 			size += o.size
-			last = time.Time{}
-			continue
 		default:
+			return size
 		}
-		if len(batch) >= db.crowd+db.crowd/2 { // half more than last time, so that it can grow
-			break
-		}
-		now := time.Now()
-		if begun.IsZero() {
-			begun = now
-		}
-		if last.IsZero() {
-			last = now
-		}
-		if now.Sub(last) > yieldMost || now.Sub(begun) > max(db.took, yieldMost) {
-			break
-		}
-		runtime.Gosched()
 	}
-	db.batch = batch
-	return batch
+	return size
+}
+
+// await waits until n changes have queued up, but not for ever.
+func (db *DB) await(n int) {
+	db.missing.Store(int32(n))
+	defer db.missing.Store(0)
+	if len(db.ops) >= n {
+		return
+	}
+	t := time.NewTimer(min(time.Duration(db.crowd)*patienceEach, patience))
+	defer t.Stop()
+	select {
+	case <-db.enough: // perhaps of the wait before: no harm
+	case <-t.C:
+	case <-db.closing:
+	}
 }
 
 // commit makes a batch durable and tells who waits for it. It tries until it
@@ -181,7 +196,6 @@ func (db *DB) gather(o *op) []*op {
 func (db *DB) commit(batch []*op) {
 	defer clear(batch)
 	wait := minWait
-	begun := time.Now()
 	for {
 		err := db.attempt(batch)
 		if err == nil {
@@ -196,7 +210,7 @@ func (db *DB) commit(batch []*op) {
 			}
 			err = fmt.Errorf("%w, and could not write: %w", ErrClosed, err)
 		}
-		db.took, db.crowd = time.Since(begun), len(batch)+len(db.ops)
+		db.crowd = len(batch) + len(db.ops)
 		for _, o := range batch {
 			o.ack.done(err)
 		}

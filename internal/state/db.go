@@ -7,7 +7,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // Options tunes a DB. The zero value means the defaults.
@@ -55,10 +54,11 @@ type DB struct {
 	lost   map[*View]bool // roots in use that have no row yet after a rebuild
 	batch  []*op
 
-	crowd int           // changes in the last commit, and those that came too late for it
-	took  time.Duration // that it took
+	crowd int // changes in the last commit, and those that came too late for it
 
 	ops     chan *op
+	missing atomic.Int32  // changes that the committer waits for; 0 when it does not
+	enough  chan struct{} // wakes it once they are there
 	repairs chan repairOrder
 	pulses  chan chan struct{} // see Pulse
 	closing chan struct{}      // closed by Close

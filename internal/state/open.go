@@ -56,6 +56,7 @@ func newDB(dir string, opt Options, lock *os.File) *DB {
 	db := &DB{
 		dir: dir, opt: opt, log: opt.Logger, lock: lock,
 		ops:     make(chan *op, queueLen),
+		enough:  make(chan struct{}, 1),
 		repairs: make(chan repairOrder),
 		pulses:  make(chan chan struct{}),
 		closing: make(chan struct{}),
