@@ -155,6 +155,13 @@ func split(path string) (dir, base string) {
 	return path[:i], path[i+1:]
 }
 
+// A handle is an open file of a system: *os.File or what costs less.
+type handle interface {
+	io.ReaderAt
+	io.Closer
+	Fd() uintptr
+}
+
 // info is what one look at an open file tells.
 type info struct {
 	state.Version
@@ -177,7 +184,7 @@ const (
 type File struct {
 	info             // at the first look
 	opened time.Time // just before it
-	file   *os.File
+	file   handle
 	tree   *Tree
 	path   string
 }

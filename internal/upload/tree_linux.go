@@ -2,6 +2,7 @@ package upload
 
 import (
 	"errors"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -71,7 +72,7 @@ func atLeast(release string, major, minor int) bool {
 	return n[0] > major || n[0] == major && n[1] >= minor
 }
 
-func (t *Tree) open(path string) (*os.File, error) {
+func (t *Tree) open(path string) (handle, error) {
 	if t.noOpenat2 {
 		return t.openRoot(path)
 	}
@@ -79,8 +80,44 @@ func (t *Tree) open(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(fd), path), nil
+	return &descriptor{fd}, nil
 }
+
+// A descriptor is an open regular file. An *os.File is one of anything: it asks
+// the kernel twice whether it could be waited for, and costs as much again in
+// locks and finalizers.
+type descriptor struct{ fd int }
+
+// ReadAt implements [io.ReaderAt].
+func (d *descriptor) ReadAt(p []byte, off int64) (n int, err error) {
+	for n < len(p) {
+		m, err := unix.Pread(d.fd, p[n:], off+int64(n))
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return n, err
+		}
+		if m == 0 {
+			return n, io.EOF
+		}
+		n += m
+	}
+	return n, nil
+}
+
+// Close implements [io.Closer].
+func (d *descriptor) Close() error {
+	if d.fd < 0 {
+		return os.ErrClosed
+	}
+	fd := d.fd
+	d.fd = -1
+	return unix.Close(fd)
+}
+
+// Fd returns what the kernel knows the file by.
+func (d *descriptor) Fd() uintptr { return uintptr(d.fd) }
 
 func (t *Tree) lstat(path string) (info, error) {
 	if t.noOpenat2 {
@@ -122,13 +159,13 @@ func (t *Tree) openat2(path string, flags uint64) (int, error) {
 const timesLag = false
 
 // lastWriters asks whether anybody writes to a file that is about to leave.
-func (t *Tree) lastWriters(f *os.File, dev uint64) Writers { return t.writers(f, dev) }
+func (t *Tree) lastWriters(f handle, dev uint64) Writers { return t.writers(f, dev) }
 
 // writers takes a read lease, which the kernel grants only while nobody has
 // the file open for writing, and gives it back in the next instruction: a
 // program that opens the file between the two waits for less than a
 // microsecond.
-func (t *Tree) writers(f *os.File, dev uint64) Writers {
+func (t *Tree) writers(f handle, dev uint64) Writers {
 	d := t.device(f, dev)
 	t.mu.Lock()
 	none := d.none
@@ -168,7 +205,7 @@ func (d *device) learn(errno unix.Errno) Writers {
 }
 
 // device returns what is known of the file system that f is on.
-func (t *Tree) device(f *os.File, dev uint64) *device {
+func (t *Tree) device(f handle, dev uint64) *device {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	d := t.devices[dev]
@@ -189,7 +226,7 @@ func (t *Tree) device(f *os.File, dev uint64) *device {
 }
 
 // grain returns for how long two writes may bear the same time.
-func (t *Tree) grain(f *os.File, dev uint64) time.Duration {
+func (t *Tree) grain(f handle, dev uint64) time.Duration {
 	if t.device(f, dev).fine {
 		return 0
 	}

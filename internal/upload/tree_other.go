@@ -16,7 +16,7 @@ type system struct{}
 
 func newSystem(*os.File) system { return system{} }
 
-func (t *Tree) open(path string) (*os.File, error) { return t.openRoot(path) }
+func (t *Tree) open(path string) (handle, error) { return t.openRoot(path) }
 
 func (t *Tree) lstat(path string) (info, error) {
 	f, err := t.openRoot(path)
@@ -30,11 +30,11 @@ func (t *Tree) lstat(path string) (info, error) {
 // timesLag: a write moves the times of the file at once.
 const timesLag = false
 
-func (t *Tree) writers(*os.File, uint64) Writers { return Unknown }
+func (t *Tree) writers(handle, uint64) Writers { return Unknown }
 
-func (t *Tree) lastWriters(*os.File, uint64) Writers { return Unknown }
+func (t *Tree) lastWriters(handle, uint64) Writers { return Unknown }
 
-func (t *Tree) grain(*os.File, uint64) time.Duration { return 10 * time.Millisecond }
+func (t *Tree) grain(handle, uint64) time.Duration { return 10 * time.Millisecond }
 
 func isNotDir(err error) bool { return errors.Is(err, unix.ENOTDIR) }
 

@@ -24,7 +24,7 @@ func newSystem(*os.File) system { return system{} }
 
 // open opens path so that others may read, write, rename and delete the file
 // while it is open.
-func (t *Tree) open(path string) (*os.File, error) {
+func (t *Tree) open(path string) (handle, error) {
 	h, err := t.openNamed(path, windows.FILE_GENERIC_READ)
 	if err != nil {
 		return nil, err
@@ -76,11 +76,11 @@ const timesLag = true
 
 // writers does not ask: the one way to learn of a writer is to deny writing for
 // a moment, and a program that opens its file in that moment is refused.
-func (t *Tree) writers(*os.File, uint64) Writers { return Unknown }
+func (t *Tree) writers(handle, uint64) Writers { return Unknown }
 
 // lastWriters asks all the same, by opening the file once more while denying
 // writers, since what is written after this look would be lost with the file.
-func (t *Tree) lastWriters(f *os.File, _ uint64) Writers {
+func (t *Tree) lastWriters(f handle, _ uint64) Writers {
 	var name windows.NTUnicodeString // empty: the file of RootDirectory itself
 	oa := windows.OBJECT_ATTRIBUTES{RootDirectory: windows.Handle(f.Fd()), ObjectName: &name}
 	oa.Length = uint32(unsafe.Sizeof(oa))
@@ -101,7 +101,7 @@ func (t *Tree) lastWriters(f *os.File, _ uint64) Writers {
 }
 
 // grain is two ticks of the system clock, from which NTFS takes its times.
-func (t *Tree) grain(*os.File, uint64) time.Duration { return 32 * time.Millisecond }
+func (t *Tree) grain(handle, uint64) time.Duration { return 32 * time.Millisecond }
 
 // basicInfo, standardInfo and idInfo are FILE_BASIC_INFO, FILE_STANDARD_INFO
 // and FILE_ID_INFO.
@@ -122,7 +122,7 @@ type idInfo struct {
 	id     [16]byte
 }
 
-func fstat(f *os.File) (info, error) { return statHandle(windows.Handle(f.Fd())) }
+func fstat(f handle) (info, error) { return statHandle(windows.Handle(f.Fd())) }
 
 func statHandle(h windows.Handle) (info, error) {
 	var basic basicInfo

@@ -5,14 +5,13 @@ package upload
 import (
 	"errors"
 	"io/fs"
-	"os"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/osssync/osssync/internal/state"
 )
 
-func fstat(f *os.File) (info, error) { return fstatFD(int(f.Fd())) }
+func fstat(f handle) (info, error) { return fstatFD(int(f.Fd())) }
 
 func fstatFD(fd int) (info, error) {
 	var st unix.Stat_t
