@@ -78,6 +78,7 @@ type Bucket struct {
 	line     *line
 	session  atomic.Pointer[session]
 	dates    dates
+	stamps   stamps
 }
 
 var (

@@ -111,7 +111,7 @@ func (l *line) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method != http.MethodPost {
 		// To repeat it does no harm: the transport may, when a kept connection
 		// turns out to be dead. The header, being empty, is not sent.
-		req.Header["Idempotency-Key"] = []string{}
+		req.Header[repeatable] = []string{}
 	}
 	resp, err := l.base.RoundTrip(req)
 	if err != nil {

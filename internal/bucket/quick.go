@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,11 +40,14 @@ type draft struct {
 
 	url    url.URL
 	header http.Header
-	values []string // of header, in one piece
+	names  []string // of header; what else is in it was there before
 	signed []field
 	length int // of the body
 	body   [quickBody]byte
 }
+
+// repeatable is the header that tells the transport that a request is.
+const repeatable = "Idempotency-Key"
 
 // draftAge is how long a draft is good. The service tolerates dates of 15 minutes.
 const draftAge = time.Minute
@@ -52,8 +56,12 @@ const draftAge = time.Minute
 // that begin with x-oss-, which the callers write in lower case but for what
 // users name.
 func (d *draft) set(name, value string) {
-	d.values = append(d.values, value)
-	d.header[name] = d.values[len(d.values)-1 : len(d.values) : len(d.values)]
+	d.names = append(d.names, name)
+	if v := d.header[name]; len(v) == 1 { // nearly all puts have the same headers
+		v[0] = value
+	} else {
+		d.header[name] = []string{value}
+	}
 	if name == "Content-Type" || name == "Content-MD5" || strings.HasPrefix(name, "x-oss-") {
 		d.signed = append(d.signed, field{strings.ToLower(name), value})
 	}
@@ -63,11 +71,22 @@ func (d *draft) set(name, value string) {
 func (l *line) draft() *draft {
 	d, ok := l.drafts.Get().(*draft)
 	if !ok {
-		return &draft{header: make(http.Header, 16), values: make([]string, 0, 16), signed: make([]field, 0, 16)}
+		return &draft{header: make(http.Header, 16), names: make([]string, 0, 16), signed: make([]field, 0, 16)}
 	}
-	clear(d.header)
-	d.values, d.signed = d.values[:0], d.signed[:0]
+	d.names, d.signed = d.names[:0], d.signed[:0]
 	return d
+}
+
+// tidy removes the headers that the draft had before and has not now.
+func (d *draft) tidy() {
+	if len(d.header) == len(d.names) {
+		return
+	}
+	for name := range d.header {
+		if !slices.Contains(d.names, name) {
+			delete(d.header, name)
+		}
+	}
 }
 
 // Prepare does what can be done of a put before it may be sent, and returns a
@@ -112,7 +131,6 @@ func (b *Bucket) quick(ctx context.Context, c *call, s *session, offset time.Dur
 func (b *Bucket) newDraft(c *call, s *session, offset time.Duration) *draft {
 	d := b.line.draft()
 	d.session, d.offset, d.at = s, offset, time.Now()
-	date := d.at.Add(offset).UTC()
 	escaped := escape(c.key)
 	host, path, plain := b.endpoint.host, "/"+escaped, "/"+c.key
 	if b.endpoint.pathStyle {
@@ -121,28 +139,29 @@ func (b *Bucket) newDraft(c *call, s *session, offset time.Duration) *draft {
 		host = b.opt.Name + "." + host
 	}
 	d.url = url.URL{Scheme: b.endpoint.scheme, Host: host, Path: plain, RawPath: path}
+	date := b.stamps.of(d.at.Add(offset))
 	b.write(d, c, s.snap, date)
 	signed := "/" + b.opt.Name + "/" + strings.ReplaceAll(escaped, "%2F", "/")
 	d.set("Authorization", s.signer.sign(c.method, signed, d.signed, date))
+	// To repeat it does no harm: the transport may, when a kept connection
+	// turns out to be dead. The header, being empty, is not sent.
+	d.header[repeatable], d.names = nil, append(d.names, repeatable)
+	d.tidy()
 	d.length = copy(d.body[:], c.body)
 	return d
 }
 
 // write writes the header of a request but for its signature.
-func (b *Bucket) write(d *draft, c *call, snap *creds.Snapshot, now time.Time) {
+func (b *Bucket) write(d *draft, c *call, snap *creds.Snapshot, date *stamp) {
 	for _, f := range c.header {
 		d.set(f.name, f.value)
 	}
-	d.set("Date", now.Format(http.TimeFormat))
-	d.set("x-oss-date", now.Format(signTime))
+	d.set("Date", date.text)
 	d.set("x-oss-content-sha256", unsignedPayload)
 	d.set("User-Agent", b.opt.UserAgent)
 	if token := snap.SecurityToken.Reveal(); token != "" {
 		d.set("x-oss-security-token", token)
 	}
-	// To repeat it does no harm: the transport may, when a kept connection
-	// turns out to be dead. The header, being empty, is not sent.
-	d.header["Idempotency-Key"] = nil
 }
 
 // answerError returns what the SDK would make of an answer that is no success.

@@ -6,21 +6,43 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/osssync/osssync/internal/creds"
 )
 
-// Times as a V4 signature has them.
 const (
-	signTime = "20060102T150405Z"
+	signTime = "20060102T150405Z" // of x-oss-date
 	signDay  = "20060102"
 
 	unsignedPayload = "UNSIGNED-PAYLOAD"
 )
+
+// A stamp is the date of a request.
+type stamp struct {
+	second int64  // since 1970
+	text   string // as the header Date has it, and the signature with it
+	day    string // as the scope of a signature has it
+}
+
+// stamps remembers the stamp that was asked for last: a second holds many
+// requests. Safe for concurrent use.
+type stamps struct{ last atomic.Pointer[stamp] }
+
+func (s *stamps) of(t time.Time) *stamp {
+	if last := s.last.Load(); last != nil && last.second == t.Unix() {
+		return last
+	}
+	t = t.UTC()
+	now := &stamp{t.Unix(), t.Format(http.TimeFormat), t.Format(signDay)}
+	s.last.Store(now)
+	return now
+}
 
 // A signer signs requests with one credential (V4, by header), as the SDK does,
 // which derives the day's key and sorts all headers anew for each. Safe for
@@ -74,12 +96,12 @@ func (s *signer) key(day string) *dayKey {
 // A field is a header that is signed: its name in lower case, and its value.
 type field struct{ name, value string }
 
-// sign returns the header Authorization of a request that is dated at. path is
+// sign returns the header Authorization of a request of a date. path is
 // as it is signed: /BUCKET/KEY, escaped but for slashes. Of the fields, which
 // it sorts, those that OSS signs must be all that the request has.
-func (s *signer) sign(method, path string, fields []field, at time.Time) string {
+func (s *signer) sign(method, path string, fields []field, date *stamp) string {
 	slices.SortFunc(fields, func(a, b field) int { return cmp.Compare(a.name, b.name) })
-	k := s.key(at.Format(signDay))
+	k := s.key(date.day)
 	tools := k.tools.Get().(*signTools)
 	text := append(tools.text[:0], method...)
 	text = append(text, '\n')
@@ -95,7 +117,7 @@ func (s *signer) sign(method, path string, fields []field, at time.Time) string 
 	request := sha256.Sum256(text)
 
 	text = append(text[:0], "OSS4-HMAC-SHA256\n"...)
-	text = at.AppendFormat(text, signTime)
+	text = append(text, date.text...)
 	text = append(text, '\n')
 	text = append(text, k.scope...)
 	text = append(text, '\n')
