@@ -31,8 +31,8 @@ type signature struct {
 // A proof is what the server computed for the same request.
 type proof struct {
 	sum          string // what value should have been
-	stringToSign string
-	canonical    string // version 4
+	stringToSign string // version 4: "" where value is right
+	canonical    string // version 4: "" where value is right
 }
 
 // authenticate finds out who made the request. A request without a signature
@@ -192,8 +192,10 @@ func requestTime(x *exchange) (time.Time, bool) {
 
 // parseTime reads a time in one of the forms that clients send.
 func parseTime(v string) (time.Time, bool) {
-	if t, err := time.Parse(isoBasic, v); err == nil {
-		return t, true
+	if len(v) == len(isoBasic) {
+		if t, err := time.Parse(isoBasic, v); err == nil {
+			return t, true
+		}
 	}
 	t, err := http.ParseTime(v)
 	return t, err == nil
@@ -280,6 +282,9 @@ func lowerName(name string) string {
 // signedQuery appends the whole query but the signature, escaped and in the
 // order of the escaped names, as versions 2 and 4 have it.
 func signedQuery(b []byte, q query) []byte {
+	if len(q) == 0 {
+		return b
+	}
 	type pair struct{ name, value string }
 	var room [16]pair
 	pairs := room[:0]

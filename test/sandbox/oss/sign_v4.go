@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"hash"
 	"slices"
 	"strings"
 	"sync"
@@ -89,8 +90,10 @@ func (sig *signature) setCredential(credential, region string) *Error {
 }
 
 func proveV4(x *exchange, sig *signature, secret string, keys *keyCache) proof {
-	b := make([]byte, 0, 1024)
-	b = append(b, x.r.Method...)
+	key := keys.get(secret, sig.scope)
+	tools := key.Get().(*toolsV4)
+	defer key.Put(tools)
+	b := append(tools.text[:0], x.r.Method...)
 	b = append(b, "\n/"...)
 	if x.bucket != "" {
 		b = appendEscaped(b, x.bucket, true)
@@ -112,29 +115,40 @@ func proveV4(x *exchange, sig *signature, secret string, keys *keyCache) proof {
 	} else {
 		b = append(b, unsignedPayload...)
 	}
-	canonical := string(b)
+	n := len(b)
 	sum := sha256.Sum256(b)
 
-	b = append(b[:0], "OSS4-HMAC-SHA256\n"...)
+	b = append(b, "OSS4-HMAC-SHA256\n"...)
 	b = append(b, sig.date...)
 	b = append(b, '\n')
 	b = append(b, sig.scope...)
 	b = append(b, '\n')
 	b = hex.AppendEncode(b, sum[:])
-	mac := hmac.New(sha256.New, keys.get(secret, sig.scope))
-	mac.Write(b)
-	return proof{sum: hex.EncodeToString(mac.Sum(nil)), stringToSign: string(b), canonical: canonical}
+	tools.mac.Reset()
+	tools.mac.Write(b[n:])
+	tools.text = b
+	p := proof{sum: hex.EncodeToString(tools.mac.Sum(sum[:0]))}
+	if p.sum != sig.value {
+		p.canonical, p.stringToSign = string(b[:n]), string(b[n:])
+	}
+	return p
+}
+
+// toolsV4 are what a signature is computed with.
+type toolsV4 struct {
+	mac  hash.Hash // with the key in it
+	text []byte
 }
 
 // A keyCache remembers the signing keys of version 4. They cost four hashes and
 // last a day.
 type keyCache struct {
 	mu   sync.Mutex
-	keys map[[2]string][]byte // by secret and scope
+	keys map[[2]string]*sync.Pool // of *toolsV4, by secret and scope
 }
 
-// get returns the key that signs for scope, day/region/product/version.
-func (c *keyCache) get(secret, scope string) []byte {
+// get returns what signs for scope, day/region/product/version.
+func (c *keyCache) get(secret, scope string) *sync.Pool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if k, ok := c.keys[[2]string{secret, scope}]; ok {
@@ -147,8 +161,9 @@ func (c *keyCache) get(secret, scope string) []byte {
 		key = mac.Sum(nil)
 	}
 	if c.keys == nil || len(c.keys) > 1000 {
-		c.keys = make(map[[2]string][]byte)
+		c.keys = make(map[[2]string]*sync.Pool)
 	}
-	c.keys[[2]string{secret, scope}] = key
-	return key
+	pool := &sync.Pool{New: func() any { return &toolsV4{mac: hmac.New(sha256.New, key)} }}
+	c.keys[[2]string{secret, scope}] = pool
+	return pool
 }
