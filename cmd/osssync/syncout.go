@@ -50,6 +50,7 @@ type syncOutput struct {
 
 	mu       sync.Mutex
 	out      *bufio.Writer
+	lines    *json.Encoder // to out
 	bar      *progress
 	totals   syncTotals
 	firstErr error // of a file that failed for good
@@ -58,6 +59,7 @@ type syncOutput struct {
 
 func newSyncOutput(a *app, asJSON, dryRun bool) *syncOutput {
 	o := &syncOutput{app: a, json: asJSON, dryRun: dryRun, begun: time.Now(), out: bufio.NewWriter(a.stdout)}
+	o.lines = json.NewEncoder(o.out)
 	if !dryRun && isTerminal(a.stderr) {
 		o.bar = a.progress("sent", -1) // how much there is, the scan is still to tell
 	}
@@ -131,7 +133,7 @@ func (o *syncOutput) line(e plan.Event) {
 	switch {
 	case o.json:
 		// The bytes of a name that is no UTF-8 are replaced; the error says so.
-		_ = json.NewEncoder(o.out).Encode(l)
+		_ = o.lines.Encode(l)
 	case l.Action == "fail" && o.totals.Failed > maxFailLines:
 	case l.Action == "fail":
 		fmt.Fprintf(o.app.stderr, "osssync: %s %s: %s\n", e.Job, printable(e.Path), printable(l.Error))
@@ -140,9 +142,6 @@ func (o *syncOutput) line(e plan.Event) {
 		fmt.Fprintf(o.out, "%-6s %s -> %s (%s)\n", l.Action, printable(l.Path), printable(l.Key), l.Reason)
 	case o.bar == nil:
 		fmt.Fprintf(o.out, "%-6s %s -> %s\n", l.Action, printable(l.Path), printable(l.Key))
-	}
-	if o.bar == nil && o.out.Buffered() > 1<<15 {
-		o.out.Flush()
 	}
 }
 
@@ -163,7 +162,7 @@ func (o *syncOutput) finish(unchanged, requests int64, failed bool) {
 	t := o.totals
 	switch {
 	case o.json:
-		_ = json.NewEncoder(o.out).Encode(map[string]syncTotals{"summary": t})
+		_ = o.lines.Encode(map[string]syncTotals{"summary": t})
 	case failed && t == (syncTotals{Seconds: t.Seconds}):
 		// The error says all there is to say.
 	default:

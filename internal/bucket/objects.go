@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"cmp"
 	"context"
 	"crypto/md5"
 	"encoding/base64"
@@ -53,9 +54,11 @@ func headers(h upload.Header) fields {
 	algorithm, id, _ := strings.Cut(h.Encryption, ":")
 	f.set("x-oss-server-side-encryption", algorithm)
 	f.set("x-oss-server-side-encryption-key-id", id)
+	meta := len(f)
 	for k, v := range h.Metadata {
 		f = append(f, field{"x-oss-meta-" + k, v})
 	}
+	slices.SortFunc(f[meta:], func(a, b field) int { return cmp.Compare(a.name, b.name) })
 	f.set("x-oss-tagging", tagging(h.Tags))
 	return f
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -40,10 +39,18 @@ type draft struct {
 
 	url    url.URL
 	header http.Header
-	names  []string // of header; what else is in it was there before
+	slots  []slot // of which header is made, as they were set
+	set    int    // how many of them
 	signed []field
 	length int // of the body
 	body   [quickBody]byte
+}
+
+// A slot is a header of a request. Nearly all puts have the same ones, in the same
+// order: then only values change, and the map that they are in stays as it is.
+type slot struct {
+	name  string
+	value []string // one
 }
 
 // repeatable is the header that tells the transport that a request is.
@@ -52,16 +59,17 @@ const repeatable = "Idempotency-Key"
 // draftAge is how long a draft is good. The service tolerates dates of 15 minutes.
 const draftAge = time.Minute
 
-// set adds a header. Those that OSS signs are Content-Type, Content-MD5 and all
+// add adds a header. Those that OSS signs are Content-Type, Content-MD5 and all
 // that begin with x-oss-, which the callers write in lower case but for what
 // users name.
-func (d *draft) set(name, value string) {
-	d.names = append(d.names, name)
-	if v := d.header[name]; len(v) == 1 { // nearly all puts have the same headers
-		v[0] = value
+func (d *draft) add(name, value string) {
+	if d.set < len(d.slots) && d.slots[d.set].name == name {
+		d.slots[d.set].value[0] = value
 	} else {
-		d.header[name] = []string{value}
+		d.slots = append(d.slots[:d.set], slot{name, []string{value}})
+		d.header = nil
 	}
+	d.set++
 	if name == "Content-Type" || name == "Content-MD5" || strings.HasPrefix(name, "x-oss-") {
 		d.signed = append(d.signed, field{strings.ToLower(name), value})
 	}
@@ -71,22 +79,25 @@ func (d *draft) set(name, value string) {
 func (l *line) draft() *draft {
 	d, ok := l.drafts.Get().(*draft)
 	if !ok {
-		return &draft{header: make(http.Header, 16), names: make([]string, 0, 16), signed: make([]field, 0, 16)}
+		return &draft{slots: make([]slot, 0, 16), signed: make([]field, 0, 16)}
 	}
-	d.names, d.signed = d.names[:0], d.signed[:0]
+	d.set, d.signed = 0, d.signed[:0]
 	return d
 }
 
-// tidy removes the headers that the draft had before and has not now.
-func (d *draft) tidy() {
-	if len(d.header) == len(d.names) {
+// fold makes the header of the slots that were set.
+func (d *draft) fold() {
+	if d.header != nil && d.set == len(d.slots) {
 		return
 	}
-	for name := range d.header {
-		if !slices.Contains(d.names, name) {
-			delete(d.header, name)
-		}
+	d.slots = d.slots[:d.set]
+	d.header = make(http.Header, d.set+1)
+	for _, s := range d.slots {
+		d.header[s.name] = s.value
 	}
+	// To repeat it does no harm: the transport may, when a kept connection
+	// turns out to be dead. The header, being empty, is not sent.
+	d.header[repeatable] = nil
 }
 
 // Prepare does what can be done of a put before it may be sent, and returns a
@@ -142,11 +153,8 @@ func (b *Bucket) newDraft(c *call, s *session, offset time.Duration) *draft {
 	date := b.stamps.of(d.at.Add(offset))
 	b.write(d, c, s.snap, date)
 	signed := "/" + b.opt.Name + "/" + strings.ReplaceAll(escaped, "%2F", "/")
-	d.set("Authorization", s.signer.sign(c.method, signed, d.signed, date))
-	// To repeat it does no harm: the transport may, when a kept connection
-	// turns out to be dead. The header, being empty, is not sent.
-	d.header[repeatable], d.names = nil, append(d.names, repeatable)
-	d.tidy()
+	d.add("Authorization", s.signer.sign(c.method, signed, d.signed, date))
+	d.fold()
 	d.length = copy(d.body[:], c.body)
 	return d
 }
@@ -154,13 +162,13 @@ func (b *Bucket) newDraft(c *call, s *session, offset time.Duration) *draft {
 // write writes the header of a request but for its signature.
 func (b *Bucket) write(d *draft, c *call, snap *creds.Snapshot, date *stamp) {
 	for _, f := range c.header {
-		d.set(f.name, f.value)
+		d.add(f.name, f.value)
 	}
-	d.set("Date", date.text)
-	d.set("x-oss-content-sha256", unsignedPayload)
-	d.set("User-Agent", b.opt.UserAgent)
+	d.add("Date", date.text)
+	d.add("x-oss-content-sha256", unsignedPayload)
+	d.add("User-Agent", b.opt.UserAgent)
 	if token := snap.SecurityToken.Reveal(); token != "" {
-		d.set("x-oss-security-token", token)
+		d.add("x-oss-security-token", token)
 	}
 }
 

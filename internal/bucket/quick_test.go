@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +115,31 @@ func TestSignerDay(t *testing.T) {
 	}
 }
 
+// A draft that is used again has the headers that were added since, and no others.
+func TestDraftForgets(t *testing.T) {
+	l := new(line)
+	d := l.draft()
+	for _, want := range []http.Header{
+		{"A": {"1"}, "B": {"2"}, "C": {"3"}},
+		{"A": {"4"}, "B": {"5"}, "C": {"6"}},
+		{"A": {"7"}, "B": {"8"}},
+		{"A": {"9"}},
+		{"B": {"1"}, "C": {"2"}},
+		{},
+	} {
+		for _, name := range slices.Sorted(maps.Keys(want)) {
+			d.add(name, want.Get(name))
+		}
+		d.fold()
+		want[repeatable] = nil
+		if diff := cmp.Diff(want, d.header); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		l.drafts.Put(d)
+		d = l.draft()
+	}
+}
+
 // The transport may go on reading a body after the answer has come: the
 // caller's memory is its own by then.
 func TestQuickCopiesTheBody(t *testing.T) {
@@ -129,6 +155,7 @@ func TestQuickCopiesTheBody(t *testing.T) {
 	}
 	d := l.draft()
 	d.url, d.length = *u, copy(d.body[:], data)
+	d.fold()
 	if _, err := l.send(t.Context(), http.MethodPut, d); err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +261,8 @@ func TestPrepare(t *testing.T) {
 		c := &call{op: "put", method: http.MethodPut, key: "k", body: []byte("body")}
 		c.draft = b.newDraft(c, s, 0)
 		c.draft.at = time.Now().Add(-age)
-		c.draft.set("x-oss-meta-draft", "1")
+		c.draft.add("x-oss-meta-draft", "1")
+		c.draft.fold()
 		if _, err := b.quick(t.Context(), c, s, 0); err != nil || (got.Get("x-oss-meta-draft") == "") != again {
 			t.Errorf("after %v: %v, header %v", age, err, got)
 		}
