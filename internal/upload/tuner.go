@@ -76,8 +76,7 @@ func newTuner(max int) *tuner {
 // have spared.
 func (t *tuner) observe(now time.Time, took time.Duration, sent int64, failed bool) {
 	if t.start.IsZero() {
-		t.start = now
-		return
+		t.start = now.Add(-took)
 	}
 	t.done++
 	if failed {
