@@ -51,6 +51,37 @@ func TestGroupCommit(t *testing.T) {
 	}
 }
 
+// TestGroupCommitWaits has changes come one after the other: where several came
+// together before, they are waited for, and a lone one waits only once.
+func TestGroupCommitWaits(t *testing.T) {
+	d := newDisk(t)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		db := open(t, dir, Options{vfs: d.name})
+		r := openRoot(t, db, testKey)
+		recordAll(t, r, files(100, 0))
+		before := d.syncs()
+		begun := time.Now()
+		var wg sync.WaitGroup
+		for i := range 2 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * patienceEach)
+				record(t, r, fmt.Sprintf("f%d", i), entry(i))
+			})
+		}
+		wg.Wait()
+		if n, took := d.syncs()-before, time.Since(begun); n != 1 || took > patience {
+			t.Errorf("2 records took %d syncs and %v, want 1 and %v at most", n, took, patience)
+		}
+		record(t, r, "lone", entry(1))
+		begun = time.Now()
+		record(t, r, "lone", entry(2))
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("a lone record waited %v", took)
+		}
+	})
+}
+
 // TestOrderWithinPath sends many changes of one path that end up in one batch.
 func TestOrderWithinPath(t *testing.T) {
 	db := open(t, t.TempDir(), quick)
