@@ -10,8 +10,8 @@ import (
 func TestCodeNotSuccess(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := newBench(t)
-		b.start(t)
 		b.fake.answer("GET credential", 200, `{"Code":"Fail"}`)
+		b.start(t)
 		_, err := b.Get(t.Context())
 		wantKind(t, err, BadResponse)
 		if !strings.Contains(err.Error(), "Fail") {
