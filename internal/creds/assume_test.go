@@ -12,8 +12,6 @@ import (
 	"time"
 )
 
-// A fakeSTS answers AssumeRole. It knows the secrets of the fake metadata
-
 func TestAssumeRole(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sts := newSTS(t)
@@ -92,7 +90,6 @@ func TestSTSEndpoints(t *testing.T) {
 }
 
 // A child of 15 minutes, a parent that rotates: every request is of one
-
 // generation of the parent, and the child outlives the parent's rotation.
 func TestChain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -200,7 +197,6 @@ func TestChainParentRefused(t *testing.T) {
 }
 
 // A wrong clock is learnt from STS's refusal where the metadata service gives
-
 // no date.
 func TestChainClock(t *testing.T) {
 	bubble(t, func(t *testing.T) {

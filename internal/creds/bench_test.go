@@ -15,6 +15,7 @@ import (
 	"time"
 )
 
+// A memory listener hands out both ends of pipes, which synctest, unlike
 // sockets, can see through.
 type memory struct {
 	conns  chan net.Conn
@@ -67,6 +68,7 @@ type bench struct {
 	logs *logBuffer
 }
 
+// newBench makes a provider that asks a new fake in memory; for use inside a
 // synctest bubble.
 func newBench(t testing.TB, change ...func(*Options)) *bench {
 	return benchOn(t, newFake(), change...)
@@ -87,6 +89,7 @@ func benchOn(t testing.TB, f *fake, change ...func(*Options)) *bench {
 	return b
 }
 
+// start runs the provider in the background until the test, or the returned
 // function, ends it.
 func (b *bench) start(t testing.TB) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -104,6 +107,7 @@ func (b *bench) start(t testing.TB) (stop func()) {
 	return stop
 }
 
+// want returns the credential that Get gives, which must be of the role and
 // generation.
 func (b *bench) want(t testing.TB, id string) *Snapshot {
 	t.Helper()
@@ -117,6 +121,7 @@ func (b *bench) want(t testing.TB, id string) *Snapshot {
 	return s
 }
 
+// wantKind fails unless err is an *Error of the kind, with a hint and without
 // markup.
 func wantKind(t testing.TB, err error, kind Kind) {
 	t.Helper()

@@ -10,7 +10,6 @@ import (
 )
 
 // fill makes a cache in a new directory and returns it, with the service that
-
 // filled it.
 func fill(t testing.TB, change ...func(*Options)) (dir string, f *fake) {
 	t.Helper()
@@ -44,7 +43,6 @@ func TestCacheIsWrittenOnce(t *testing.T) {
 }
 
 // A one-shot command finds all it needs in the cache, while the service is
-
 // down.
 func TestWarmStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -66,7 +64,6 @@ func TestWarmStart(t *testing.T) {
 }
 
 // The agent starts from the cache, and soon looks whether the role is still
-
 // attached.
 func TestAgentWarmStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -142,7 +139,6 @@ func TestOtherBoot(t *testing.T) {
 func (f *fake) rotate2() { f.expires = time.Time{} }
 
 // A cache that belongs to something else is deleted, even where nothing better
-
 // can be had.
 func TestForeignCache(t *testing.T) {
 	tests := map[string]func(*Options){
@@ -182,7 +178,6 @@ func TestExpiredCache(t *testing.T) {
 }
 
 // The agent deletes its file at the end of the credential, though it cannot
-
 // get another.
 func TestRunDeletesExpiredCache(t *testing.T) {
 	bubble(t, func(t *testing.T) {

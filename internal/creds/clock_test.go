@@ -61,6 +61,7 @@ func TestObserveDate(t *testing.T) {
 	})
 }
 
+// OSS may be wrong about the time; the one who issues a credential is not, as
 // far as its expiry goes.
 func TestMetadataClockDecidesExpiry(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -27,6 +27,7 @@ func TestCodeNotSuccess(t *testing.T) {
 	})
 }
 
+// Each member absent, null, of another type, empty, with white space or a
 // control character, and twice.
 func TestCredentialDocuments(t *testing.T) {
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)

@@ -16,7 +16,6 @@ import (
 const notFound = `<?xml version="1.0" encoding="iso-8859-1"?><html><head><title>404 - Not Found</title></head></html>`
 
 // A fake is a metadata service. Each credential it gives spells its generation
-
 // in all three values, and is followed by another 30 minutes before its end.
 type fake struct {
 	mu       sync.Mutex
@@ -52,7 +51,6 @@ func (f *fake) set(change func()) {
 }
 
 // fail makes every request of a kind (a prefix of what is logged) be answered
-
 // with a status.
 func (f *fake) fail(prefix string, status int) {
 	f.answer(prefix, status, notFound)
@@ -197,13 +195,3 @@ func (f *fake) wantRequests(t testing.TB, want ...string) {
 		t.Errorf("requests = %q, want %q", got, want)
 	}
 }
-
-// A memory listener hands out both ends of pipes, which synctest, unlike
-
-// newBench makes a provider that asks a new fake in memory; for use inside a
-
-// start runs the provider in the background until the test, or the returned
-
-// want returns the credential that Get gives, which must be of the role and
-
-// wantKind fails unless err is an *Error of the kind, with a hint and without

@@ -111,6 +111,7 @@ func TestCredentialsNeverWait(t *testing.T) {
 	})
 }
 
+// Readers in every goroutine, a rotation every millisecond or so: no triple
 // mixes two generations.
 func TestMixedGenerations(t *testing.T) {
 	f := newFake()
@@ -192,6 +193,7 @@ func TestRefreshesDoNotLeak(t *testing.T) {
 	}
 }
 
+// A cannedConn is the client's end of a connection, and the server's: it
 // answers one request when it has been written.
 type cannedConn struct {
 	net.Conn // not there: no other method is called

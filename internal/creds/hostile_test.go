@@ -15,8 +15,6 @@ import (
 	"time"
 )
 
-// Each member absent, null, of another type, empty, with white space or a
-
 func TestCaptivePortal(t *testing.T) {
 	for _, at := range []string{"PUT token", "GET role", "GET credential"} {
 		bubble(t, func(t *testing.T) {
@@ -54,7 +52,6 @@ func TestRedirect(t *testing.T) {
 }
 
 // The environment's proxies are not used. A process of its own, since net/http
-
 // reads the environment once.
 func TestProxyEnvironment(t *testing.T) {
 	var visits atomic.Int64
@@ -79,7 +76,6 @@ func childProxy(string) {
 }
 
 // Answers that are not HTTP, or never end. Each is written as soon as the
-
 // request has been read; with hang, the connection stays open after it.
 func TestHostileAnswers(t *testing.T) {
 	ok := "HTTP/1.1 200 OK\r\n"
@@ -178,10 +174,7 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// OSS may be wrong about the time; the one who issues a credential is not, as
-
 // STS over https is not believed without a certificate, and does not see a
-
 // token before it has one.
 func TestAssumeRoleNeedsCertificate(t *testing.T) {
 	var visits atomic.Int64

@@ -7,8 +7,6 @@ import (
 	"time"
 )
 
-// Readers in every goroutine, a rotation every millisecond or so: no triple
-
 func TestAdvisoryRefresh(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := newBench(t)
@@ -278,7 +276,3 @@ func TestSchedules(t *testing.T) {
 		}
 	}
 }
-
-// 24 hours with faults: no reader fails while a valid credential exists, and
-
-// A cannedConn is the client's end of a connection, and the server's: it

@@ -146,6 +146,7 @@ func TestDialsNobodyElse(t *testing.T) {
 	}
 }
 
+// 24 hours with faults: no reader fails while a valid credential exists, and
 // the service is hardly asked.
 func TestSoak(t *testing.T) {
 	for seed := range uint64(4) {

@@ -14,6 +14,7 @@ import (
 	"time"
 )
 
+// A fakeSTS answers AssumeRole. It knows the secrets of the fake metadata
 // service, and checks that the three values of a request belong together.
 type fakeSTS struct {
 	t   testing.TB
