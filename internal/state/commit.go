@@ -210,6 +210,9 @@ func (db *DB) commit(batch []*op) {
 			}
 			err = fmt.Errorf("%w, and could not write: %w", ErrClosed, err)
 		}
+		if db.w != nil {
+			db.unfinished.Store(db.w.uploads)
+		}
 		db.crowd = len(batch) + len(db.ops)
 		for _, o := range batch {
 			o.ack.done(err)
@@ -294,6 +297,7 @@ func (db *DB) tidy() time.Duration {
 		db.log.Debug("log of the index not emptied", "path", db.path(indexName), "err", err)
 		return idleAfter
 	}
+	db.unfinished.Store(db.w.uploads)
 	db.w.written = 0
 	return idleAfter
 }

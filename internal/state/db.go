@@ -71,12 +71,13 @@ type DB struct {
 	roots   map[RootKey]*Root
 	self    *View // stands for the index where an op is about no root
 
-	mending atomic.Bool // a new index is being built
-	trouble atomic.Pointer[error]
-	rebuilt atomic.Pointer[Rebuild]
-	badRows atomic.Int64
-	commits atomic.Int64 // that succeeded
-	suspect atomic.Bool  // not closed well before, and not checked since
+	mending    atomic.Bool // a new index is being built
+	trouble    atomic.Pointer[error]
+	rebuilt    atomic.Pointer[Rebuild]
+	badRows    atomic.Int64
+	commits    atomic.Int64 // that succeeded
+	unfinished atomic.Bool  // there may be uploads, of any root
+	suspect    atomic.Bool  // not closed well before, and not checked since
 }
 
 // closeFiles closes all connections, if any are open.

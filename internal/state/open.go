@@ -150,6 +150,7 @@ func (db *DB) adopt(c *conn, must bool) error {
 	}
 	db.rebuilt.Store(rebuilt)
 	db.w, db.broken = w, nil
+	db.unfinished.Store(w.uploads)
 	db.suspect.Store(format != 0 && w.dirty)
 	return nil
 }

@@ -269,8 +269,15 @@ func (u *Uploads) AddPart(ctx context.Context, path string, p Part) error {
 }
 
 // Get returns the upload of a path with all parts that were added; nil, nil
-// when nothing is remembered. It waits for those parts to be committed.
+// when nothing is remembered. It waits for those parts to be committed. To hear
+// that there is nothing is cheap, so that every small file can ask.
 func (u *Uploads) Get(ctx context.Context, path string) (*Upload, error) {
+	if !u.r.db.unfinished.Load() {
+		return nil, nil
+	}
+	if up, err := u.r.Upload(ctx, path); up == nil || err != nil {
+		return nil, err
+	}
 	// Parts may be on their way still.
 	if err := u.r.db.flush(ctx, u.r.View); err != nil {
 		return nil, wrap("look up", path, err)

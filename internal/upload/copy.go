@@ -32,6 +32,9 @@ func (u *Uploader) copy(ctx context.Context, j *Job, res *Result) {
 		res.Entry = nil
 		u.upload(ctx, &plain, res)
 	default:
+		if res.Err = u.discard(ctx, j); res.Err != nil { // of what was at the new path
+			break
+		}
 		if err := j.Target.Index.Record(ctx, j.Path, e); err != nil {
 			res.Err = fmt.Errorf("record %s: %w", j.Path, err)
 			break

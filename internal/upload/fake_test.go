@@ -264,11 +264,11 @@ func (s *store) Pending(ctx context.Context, prefix string, most int) (list []Pe
 }
 
 func (s *store) Record(ctx context.Context, path string, e state.Entry) error {
-	return s.call(ctx, "record", func() error { s.entries[path] = e; delete(s.sums, path); return nil })
+	return s.call(ctx, "record", func() error { s.entries[path] = e; delete(s.sums, path); delete(s.plans, path); return nil })
 }
 
 func (s *store) Forget(ctx context.Context, path string) error {
-	return s.call(ctx, "forget", func() error { delete(s.entries, path); delete(s.sums, path); return nil })
+	return s.call(ctx, "forget", func() error { delete(s.entries, path); delete(s.sums, path); delete(s.plans, path); return nil })
 }
 
 func (s *store) Uploads() Uploads { return plans{s} }

@@ -40,6 +40,57 @@ func TestOrphans(t *testing.T) {
 	}
 }
 
+// What was begun for a large file ends with it, whatever takes its place.
+func TestOrphansOfReplaced(t *testing.T) {
+	small := pattern(100, 2)
+	tests := map[string]func(r *rig){
+		"small": func(r *rig) {
+			r.write("b.html", small)
+			r.mustDo(Upload, "b.html")
+		},
+		"the same as the object": func(r *rig) {
+			r.write("b.html", small)
+			r.store.keep("k/b.html", small, Header{})
+			r.store.entries["b.html"] = state.Entry{Version: state.Version{Size: 100}, Assumed: true}
+			if res := r.mustDo(Upload, "b.html"); res.Action != Touch {
+				r.t.Errorf("result %+v, want a touch", res)
+			}
+		},
+		"copy": func(r *rig) {
+			if res := r.u.do(r.t.Context(), r.renamed(Forget, small)); res.Err != nil || res.Action != Copy {
+				r.t.Errorf("result %+v, want a copy", res)
+			}
+		},
+	}
+	for name, replace := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Options{})
+			r.write("b.html", pattern(5*testPart, 1))
+			r.interrupt(2)
+			if res := r.do(Upload, "b.html"); res.Err == nil || len(r.store.pending) != 1 {
+				t.Fatalf("interrupted: %+v, %d uploads", res, len(r.store.pending))
+			}
+			r.restart()
+			replace(r)
+			r.holds("b.html", small)
+		})
+	}
+}
+
+// An upload that was begun for a file goes with its old path after a rename.
+func TestOrphansOfRenamed(t *testing.T) {
+	r := newRig(t, Options{})
+	data := pattern(100, 2)
+	j := r.renamed(Delete, data)
+	id, err := r.store.Create(t.Context(), "k/a.txt", Header{})
+	must(t, err)
+	r.store.plans["a.txt"] = &state.Upload{ID: id, Key: "k/a.txt", PartSize: testPart}
+	if res := r.u.do(t.Context(), j); res.Err != nil || res.Action != Copy {
+		t.Errorf("result %+v, want a copy", res)
+	}
+	r.holds("b.html", data)
+}
+
 // An answer that says no leaves nothing to look for.
 func TestOrphansRefusedCreate(t *testing.T) {
 	r := newRig(t, Options{})

@@ -18,10 +18,6 @@ func (u *Uploader) remove(ctx context.Context, j *Job, res *Result) {
 		res.Err = err
 		return
 	}
-	if err := u.discard(ctx, j); err != nil {
-		res.Err = err
-		return
-	}
 	if res.Err = u.removeObject(ctx, j); res.Err == nil {
 		res.Entry = nil
 	}
@@ -44,8 +40,11 @@ func (u *Uploader) absent(j *Job) error {
 }
 
 // removeObject does to the object what the job's action says, and forgets the
-// entry.
+// entry, with the upload that is remembered of the file.
 func (u *Uploader) removeObject(ctx context.Context, j *Job) error {
+	if err := u.discard(ctx, j); err != nil {
+		return err
+	}
 	key := j.Key
 	if j.Known != nil && j.Known.Key != "" {
 		key = j.Known.Key

@@ -45,6 +45,9 @@ func (u *Uploader) uploadSmall(ctx context.Context, r *reading, body []byte, res
 	if err != nil {
 		return err
 	}
+	if err := u.discard(ctx, r.job); err != nil { // of when the file was large
+		return err
+	}
 	if same != nil {
 		return u.touch(ctx, r, e, *same, res)
 	}
@@ -85,7 +88,7 @@ func (u *Uploader) same(ctx context.Context, j *Job, e state.Entry, body []byte)
 		}
 		return k, nil
 	}
-	if body != nil && strings.EqualFold(k.ETag, md5sum(body)) {
+	if body != nil && k.Listed() && strings.EqualFold(k.ETag, md5sum(body)) {
 		return k, nil
 	}
 	stored, err := u.link(j).head(ctx, j.Key)
