@@ -207,6 +207,9 @@ func (s *salvage) takeDir(c *conn, v *View, dir string, id int64, assumed bool) 
 			return nil
 		}
 		if assumed {
+			if e.Listed() {
+				e.ETag = "" // the listing was of then
+			}
 			e.Assumed = true
 			rec = appendRecord(nil, &e, fileSum(sum, name))
 		}

@@ -33,6 +33,11 @@ type Entry struct {
 	Assumed  bool      // from a listing or a snapshot, not yet verified; authorises no deletion
 }
 
+// Listed reports whether all that is known of the file is what a listing of the
+// bucket showed. What a snapshot adds is of the time when it was taken, and its
+// ETag says nothing of the object that is there now.
+func (e *Entry) Listed() bool { return e.Assumed && e.Version == Version{Size: e.Size} }
+
 // An Upload is a multipart upload that has begun and not been completed.
 type Upload struct {
 	ID       string  // upload id

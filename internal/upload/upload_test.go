@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -93,6 +95,23 @@ func TestAssumed(t *testing.T) {
 		}
 		r.holds("f", data)
 	}
+}
+
+// An entry of a snapshot tells what was put once. Its ETag is right, and still the
+// object may be another one by now.
+func TestAssumedOfSnapshot(t *testing.T) {
+	r := newRig(t, Options{})
+	was, is := pattern(100, 1), pattern(100, 2)
+	r.write("f", was)
+	r.store.keep("k/f", is, Header{}) // the index has lost that
+	j := r.job(Upload, "f")
+	old := j.Version
+	old.MTime--
+	j.Known = &state.Entry{Version: old, CRC64: checksum(was), ETag: strings.ToUpper(md5sum(was)), Key: "k/f", Uploaded: time.Now(), Assumed: true}
+	if res := r.u.do(t.Context(), j); res.Err != nil || res.Action != Upload {
+		t.Errorf("result %+v, want an upload", res)
+	}
+	r.holds("f", was)
 }
 
 // A key that changes, as one with a date in it does, is another object.
