@@ -70,7 +70,7 @@ func (l *Lane) succeeded(it *item, job *upload.Job, res upload.Result, now time.
 	}
 	it.tries, it.stuck, it.failing, it.fault, it.plain = 0, 0, false, false, false
 	it.notBefore, it.calm = 0, 0
-	it.cleared, it.renamed = false, false
+	it.cleared, it.counted, it.renamed = false, false, false
 	if old := it.from; old != nil {
 		l.unclaim(it)
 		if res.Action == upload.Copy {

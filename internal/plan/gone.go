@@ -31,6 +31,7 @@ type gone struct {
 	since, last time.Duration // first and last to be parked since the guards were asked
 	asked       bool          // the guards know of all that are parked
 	judging     bool
+	agreedUntil time.Duration // until then the guards need not be asked about what they agreed to
 
 	root   state.Identity // the source; zero: not known yet
 	frozen bool

@@ -39,6 +39,7 @@ type item struct {
 	again    bool // hinted while busy
 	removing bool // counts towards lane.removing
 	cleared  bool // the guards agree to its deletion
+	counted  bool // the brake has counted its deletion
 	renamed  bool // its object was copied to the new path; no brake
 	plain    bool // was refused as a copy: upload it
 	unknown  bool // handed out: the index did not hold it

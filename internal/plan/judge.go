@@ -19,8 +19,12 @@ var ErrNothingHeld = errors.New("nothing waits for approval")
 // judge asks the guards whether what has vanished may be deleted, and either
 // makes it due or holds it.
 func (l *Lane) judge(ctx context.Context) error {
-	f, err := l.evidence(ctx)
 	q := l.q
+	q.mu.Lock()
+	all, _ := l.deletions()
+	rival := all+l.gone.lost > 0
+	q.mu.Unlock()
+	f, err := l.evidence(ctx, rival)
 	q.mu.Lock()
 	l.gone.judging = false
 	var events []Event
@@ -39,8 +43,8 @@ func (l *Lane) judge(ctx context.Context) error {
 }
 
 // evidence gathers what the guards are asked about, but for what only the lane
-// knows.
-func (l *Lane) evidence(ctx context.Context) (facts, error) {
+// knows. Other agents are asked about only where there is something to delete.
+func (l *Lane) evidence(ctx context.Context, rival bool) (facts, error) {
 	f := facts{limit: l.opt.MaxDeletes, unlimited: !l.destroys()}
 	f.seen, f.seenErr = l.opt.Tree.Identity()
 	f.absent = l.opt.Tree.Present()
@@ -50,28 +54,14 @@ func (l *Lane) evidence(ctx context.Context) (facts, error) {
 	}
 	if l.destroys() {
 		f.indexed, _, err = l.indexed(ctx)
-		f.rival = l.rival(ctx)
+		if rival {
+			f.rival = l.askRival(ctx)
+		}
 	}
 	return f, err
 }
 
-// rival asks about other agents where there is something to delete.
-func (l *Lane) rival(ctx context.Context) string {
-	q := l.q
-	q.mu.Lock()
-	ask := l.deletions()+l.gone.lost > 0
-	q.mu.Unlock()
-	if !ask {
-		return ""
-	}
-	return l.askRival(ctx)
-}
-
-// contested says whether another agent may hold the object at a renamed file's
-// old path for its own. Such an object goes without the guards, for they count
-// what is lost.
-func (l *Lane) contested(ctx context.Context) bool { return l.destroys() && l.askRival(ctx) != "" }
-
+// askRival asks about other agents.
 func (l *Lane) askRival(ctx context.Context) string {
 	q := l.q
 	q.mu.Lock()
@@ -83,9 +73,9 @@ func (l *Lane) askRival(ctx context.Context) string {
 	return l.opt.Rival(ctx)
 }
 
-// pronounce asks the guards and does what they say. It returns true when a scan
-// has to find again what there was no room for. The mutex is held.
-func (l *Lane) pronounce(f facts, now time.Duration) (events []Event, rescan bool) {
+// complete adds to the facts what the lane knows, but for what is asked. The mutex
+// is held.
+func (l *Lane) complete(f *facts, now time.Duration) {
 	g := &l.gone
 	f.known, f.frozen = g.root, g.frozen
 	f.empty = f.empty && !g.allowEmpty && !l.consumes()
@@ -95,10 +85,17 @@ func (l *Lane) pronounce(f facts, now time.Duration) (events []Event, rescan boo
 	f.unread, f.unreadOne = g.unread, g.unreadOne
 	f.unfinished = l.q.draining && l.scan.running()
 	f.recent = g.recent.sum(now)
+}
+
+// pronounce asks the guards and does what they say. It returns true when a scan
+// has to find again what there was no room for. The mutex is held.
+func (l *Lane) pronounce(f facts, now time.Duration) (events []Event, rescan bool) {
+	g := &l.gone
+	l.complete(&f, now)
 	if now >= g.allowUntil {
 		g.allow = 0
 	}
-	deletions := l.deletions()
+	_, deletions := l.deletions()
 	f.asked = max(0, deletions+g.lost-g.allow)
 	g.asked = true
 	if doubt, why := guard(f); doubt != NoDoubt {
@@ -106,6 +103,7 @@ func (l *Lane) pronounce(f facts, now time.Duration) (events []Event, rescan boo
 	}
 	g.allow = max(0, g.allow-deletions)
 	g.recent.add(now, deletions)
+	g.agreedUntil = now + agreement
 	rescan = g.lost > 0
 	l.releaseAll(now)
 	return nil, rescan
@@ -149,36 +147,29 @@ func (l *Lane) holdsNothing(li Listing) bool {
 	return len(li.Dirs) == 0
 }
 
-// sameRoot says whether the source is the directory it was. It is asked right
-// before each deletion; the guards were asked a moment ago.
-func (l *Lane) sameRoot() bool {
-	if l.opt.Tree.Present() != nil {
-		return false
-	}
-	seen, err := l.opt.Tree.Identity()
-	l.q.mu.Lock()
-	defer l.q.mu.Unlock()
-	return err == nil && (l.gone.root == state.Identity{} || seen == l.gone.root)
-}
-
-// deletions counts the parked items whose objects would be deleted.
-func (l *Lane) deletions() int64 {
+// deletions counts the parked items whose objects would be deleted, and those of
+// them that the brake has not counted before. The mutex is held.
+func (l *Lane) deletions() (all, uncounted int64) {
 	if !l.destroys() {
-		return 0
+		return 0, 0
 	}
-	var n int64
 	for _, it := range l.items {
-		if it.stage == parked && it.to == nil && !it.keeps {
-			n++
+		if it.stage != parked || it.to != nil || it.keeps {
+			continue
+		}
+		all++
+		if !it.counted {
+			uncounted++
 		}
 	}
-	return n
+	return all, uncounted
 }
 
 // holdAll keeps everything that is parked. Where nothing in the bucket would be
 // deleted it is let go instead: the next scan finds it again.
 func (l *Lane) holdAll(h HoldError) []Event {
 	g := &l.gone
+	g.agreedUntil = 0
 	destroys := l.destroys()
 	for _, it := range l.items {
 		switch {
@@ -213,7 +204,7 @@ func (l *Lane) releaseAll(now time.Duration) {
 	l.gone.lost = 0
 	for _, it := range l.items {
 		if it.stage == parked && it.to == nil {
-			it.cleared = true
+			it.cleared, it.counted = true, !it.keeps
 			l.waitUntil(it, now)
 		}
 	}
@@ -252,7 +243,8 @@ func (l *Lane) Approve(ctx context.Context) error {
 	}
 	other := id != g.root
 	g.root, g.rootErr, g.unread, g.allowEmpty = id, nil, 0, true
-	g.allow, g.allowUntil = l.deletions()+lost, q.now()+allowance
+	_, deletions := l.deletions()
+	g.allow, g.allowUntil = deletions+lost, q.now()+allowance
 	g.asked = false
 	g.last = q.now() - gatherQuiet
 	if at, ok := l.judgeAt(); ok {
@@ -287,13 +279,6 @@ func (l *Lane) Reconsider() {
 	}
 }
 
-// frozen says whether all deletions are held, those too that were agreed to.
-func (l *Lane) frozen() bool {
-	l.q.mu.Lock()
-	defer l.q.mu.Unlock()
-	return l.gone.frozen
-}
-
 // Ask has a file that the index does not know compared with the object of its
 // key before it is sent: there may be objects that the index lost.
 func (l *Lane) Ask() { l.asking.Store(true) }
@@ -304,6 +289,7 @@ func (l *Lane) Freeze(on bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l.gone.frozen, l.gone.asked = on, false
+	l.gone.agreedUntil = 0
 	if at, ok := l.judgeAt(); ok {
 		q.nudge(at)
 	}

@@ -61,9 +61,10 @@ type Lane struct {
 	barriers []*barrier
 	open     []uint64 // numbers of the listings that are being compared
 
-	asking  atomic.Bool  // by Ask
-	looking atomic.Int64 // looks that have begun and not ended
-	paused  bool         // by Pause
+	recheck chan struct{} // holds one while the guards are asked again
+	asking  atomic.Bool   // by Ask
+	looking atomic.Int64  // looks that have begun and not ended
+	paused  bool          // by Pause
 	closed  bool
 	hurry   bool
 	room    chan struct{} // closed when a blocked scan may go on; nil when none is
@@ -93,6 +94,7 @@ func (q *Queue) Lane(opt LaneOptions) *Lane {
 		digest:  newDigests(&opt),
 		hopes:   hopes{byID: map[state.FileID][]*item{}},
 		gone:    gone{byID: map[state.FileID][]*item{}, root: opt.Root, frozen: opt.Frozen},
+		recheck: make(chan struct{}, 1),
 		fill:    overflow{dirs: map[string]uint64{}},
 		tally:   tally{failures: map[string]*failure{}},
 	}

@@ -38,7 +38,12 @@ func (l *Lane) look(ctx context.Context, it *item) (*upload.Job, error) {
 	case upload.Upload:
 		return l.send(it, s), nil
 	}
-	if !it.cleared || l.frozen() || !l.sameRoot() || it.renamed && l.contested(ctx) {
+	may, err := l.mayRemove(ctx, it)
+	switch {
+	case err != nil:
+		l.putBack(it, 0)
+		return nil, err
+	case !may:
 		l.park(it, s)
 		return nil, nil
 	}
@@ -195,6 +200,7 @@ func (l *Lane) send(it *item, s sight) *upload.Job {
 		l.digest.forgetAbove(it.path) // of comparisons that read the index before
 	}
 	l.setRemoving(it, false)
+	it.cleared, it.counted, it.renamed = false, false, false // it is there again
 	if job.Action == upload.Upload && l.mustWait(it) {
 		return nil
 	}

@@ -140,7 +140,7 @@ func (l *Lane) Scanned(ctx context.Context, s Scan) error {
 	if s.Complete {
 		l.sweep(q.now())
 	}
-	l.gone.asked = false
+	l.gone.asked, l.gone.agreedUntil = false, 0
 	l.gone.last = min(l.gone.last, q.now()-gatherQuiet) // the scan has seen them all
 	l.signal()
 	if at, ok := l.judgeAt(); ok {
