@@ -54,18 +54,6 @@ func TestRun(t *testing.T) {
 	}
 }
 
-func TestRunSourceFails(t *testing.T) {
-	broken := errors.New("broken")
-	if err := New(failing{broken}, Options{}).Run(t.Context()); !errors.Is(err, broken) {
-		t.Errorf("Run = %v, want the source's error", err)
-	}
-}
-
-type failing struct{ err error }
-
-func (f failing) Next(context.Context) (*Job, error) { return nil, f.err }
-func (f failing) Done(*Job, Result)                  {}
-
 // When ctx ends, what runs may finish within the grace; nothing is begun.
 func TestStop(t *testing.T) {
 	for _, tt := range []struct {

@@ -80,8 +80,9 @@ type Result struct {
 // concurrent use.
 type Source interface {
 	// Next blocks until there is a job. It returns io.EOF when there will be
-	// no more, and ctx.Err() when ctx is done. It should hand out no more than
-	// LargeAtOnce large files at once: others wait with a worker each.
+	// no more, and ctx.Err() when ctx is done. After another error it is called
+	// again, for a minute at most. It should hand out no more than LargeAtOnce
+	// large files at once: others wait with a worker each.
 	Next(ctx context.Context) (*Job, error)
 	// Done must be called once for each job that Next returned.
 	Done(*Job, Result)

@@ -75,7 +75,7 @@ func New(src Source, opt Options) *Uploader {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Uploader{
-		src:    src,
+		src:    &patientSource{Source: src, log: opt.Logger},
 		opt:    opt,
 		memory: newBudget(opt.Memory),
 		gate:   newGate(opt.Workers),
@@ -87,10 +87,11 @@ func New(src Source, opt Options) *Uploader {
 // Run does jobs until the source ends or ctx is done, and returns nil when the
 // last one has ended. After the end of ctx no job is taken; those that run may
 // go on for Options.Grace and are cancelled then. How a job ended, its
-// Source hears; Run itself fails only if the Source does.
+// Source hears; Run itself fails only if the Source does, for a minute on end.
 func (u *Uploader) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	g, ctx := errgroup.WithContext(ctx) // one worker that gives up stops all
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	idle := make(chan struct{})
@@ -107,9 +108,8 @@ func (u *Uploader) Run(ctx context.Context) error {
 		case <-idle:
 		}
 	})
-	var g errgroup.Group
 	for range workersPerRequest * u.opt.Workers {
-		g.Go(func() error { return u.work(ctx, work, &g) })
+		g.Go(func() error { return u.work(ctx, work, g) })
 	}
 	return g.Wait()
 }
