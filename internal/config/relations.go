@@ -20,6 +20,7 @@ func (l *loader) relations() {
 		l.stateDir(i)
 		l.name(i)
 		l.destination(i)
+		l.trash(i)
 	}
 }
 
@@ -128,6 +129,21 @@ func (l *loader) destination(i int) {
 		if how := overlap(j.Source, other.Source); how != "" {
 			l.fault(i, "source", fmt.Errorf("%s %s the source of the job at %s, with the same bucket and prefix; give one of them another prefix",
 				j.Source, how, l.c.jobOrigin(e, "source")))
+			return
+		}
+	}
+}
+
+// trash checks that no job sends files to where job i puts deleted ones.
+func (l *loader) trash(i int) {
+	j := l.c.Jobs[i]
+	if j.Deletes != "trash" || !l.good(i, "deletes", "trash_prefix", "bucket") {
+		return
+	}
+	for e, other := range l.c.Jobs {
+		if other.Bucket == j.Bucket && l.good(e, "bucket", "prefix") && strings.HasPrefix(other.Prefix, j.TrashPrefix) {
+			l.fault(i, "trash_prefix", fmt.Errorf("the prefix %q of the job at %s begins with %q, and deleted files would lie among living ones",
+				other.Prefix, l.c.jobOrigin(e, "prefix"), j.TrashPrefix))
 			return
 		}
 	}

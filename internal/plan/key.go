@@ -19,13 +19,16 @@ var (
 
 	// ErrKeyStart means that the key begins with / or \.
 	ErrKeyStart = errors.New(`key must not begin with / or \`)
+
+	// ErrKeyTrash means that the key lies where deleted files of the same job go.
+	ErrKeyTrash = errors.New("key begins with the job's trash_prefix: leave the file out by a filter, or choose another trash_prefix")
 )
 
 // A KeyError is a file that cannot have an object key. Names are never changed
 // to fit, so the file fails until it is renamed.
 type KeyError struct {
 	Path string // relative to the source
-	Err  error  // wraps one of ErrKeyEncoding, ErrKeyLength, ErrKeyStart
+	Err  error  // wraps one of the errors above
 }
 
 func (e *KeyError) Error() string { return fmt.Sprintf("key %q: %v", e.Path, e.Err) }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -42,6 +43,27 @@ func TestKey(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A file that would lie among the deleted ones of its job fails and says so.
+func TestKeyTrash(t *testing.T) {
+	var events []Event
+	report := Options{Report: func(e Event) { events = append(events, e) }}
+	opt := func(o *LaneOptions) { o.Deletes, o.TrashPrefix = Trash, ".trash/" }
+	sim(t, report, opt, func(t *testing.T, w *world, q *Queue, l *Lane) {
+		w.write("a")
+		w.write(".trash/a")
+		if err := w.scan(t.Context(), l, 1); err != nil {
+			t.Fatal(err)
+		}
+		if got := drain(t, q, w.do); !slices.Equal(got, []string{"upload a"}) {
+			t.Errorf("did %q", got)
+		}
+		s, err := l.Status(t.Context())
+		if err != nil || len(s.Failures) != 1 || s.Failures[0].Path != ".trash/a" || !errors.Is(s.Failures[0].Err, ErrKeyTrash) {
+			t.Errorf("status %+v, %v", s, err)
+		}
+	})
 }
 
 func FuzzKey(f *testing.F) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/osssync/osssync/internal/state"
@@ -115,7 +116,11 @@ func (l *Lane) key(path string, mtime int64) (string, error) {
 	if l.opt.Expand != nil {
 		prefix = l.opt.Expand(path, time.Unix(0, mtime))
 	}
-	return Key(prefix, path)
+	key, err := Key(prefix, path)
+	if err == nil && l.opt.Deletes == Trash && strings.HasPrefix(key, l.opt.TrashPrefix) {
+		return "", &KeyError{path, ErrKeyTrash}
+	}
+	return key, err
 }
 
 // keyOf returns the key of the object that the index knows.

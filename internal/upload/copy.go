@@ -171,6 +171,6 @@ func trashHeader(p *Properties, path string, now time.Time) Header {
 		StorageClass: p.StorageClass,
 		Encryption:   p.Encryption,
 		ACL:          p.ACL,
-		Metadata:     map[string]string{"osssync-deleted": now.UTC().Format(time.RFC3339)},
+		Metadata:     map[string]string{metaDeleted: now.UTC().Format(time.RFC3339)},
 	}
 }

@@ -8,10 +8,12 @@ import (
 	"strings"
 )
 
-// Metadata that osssync gives to objects where Properties.Preserve asks for it.
+// Metadata that osssync gives to objects: the first two where Properties.Preserve
+// asks for it, the last to what is in the trash.
 const (
-	metaMTime = "osssync-mtime" // modification time, ns since 1970
-	metaMode  = "osssync-mode"  // permissions, octal
+	metaMTime   = "osssync-mtime"   // modification time, ns since 1970
+	metaMode    = "osssync-mode"    // permissions, octal
+	metaDeleted = "osssync-deleted" // when, RFC 3339
 )
 
 // header returns what goes with the object of a file.

@@ -77,6 +77,9 @@ func (u *Uploader) trash(ctx context.Context, j *Job, key string) error {
 	} else if err != nil {
 		return err
 	}
+	if err := u.trashFree(ctx, j); err != nil {
+		return err
+	}
 	k := state.Entry{CRC64: there.CRC64, ETag: there.ETag}
 	k.Size = there.Size
 	copied, err := u.copyObject(ctx, j, key, j.TrashKey, &k, trashHeader(&j.Target.Object, j.Path, time.Now()))
@@ -90,6 +93,21 @@ func (u *Uploader) trash(ctx context.Context, j *Job, key string) error {
 		return mismatch("copy", j.TrashKey, copied.RequestID)
 	}
 	return u.deleteObject(ctx, j.Target.Bucket, key)
+}
+
+// trashFree fails if an object is at the trash key that was not put there by an
+// earlier deletion. A role that may not look cannot know.
+func (u *Uploader) trashFree(ctx context.Context, j *Job) error {
+	there, err := u.link(j).head(ctx, j.TrashKey)
+	switch {
+	case errors.Is(err, Missing) || mayNotLook(err):
+		return nil
+	case err != nil:
+		return err
+	case there.Metadata[metaDeleted] == "":
+		return &FileError{"delete", j.Path, fmt.Errorf("%w: %s; choose another trash_prefix, or take it away", ErrTrashTaken, j.TrashKey)}
+	}
+	return nil
 }
 
 // deletes gathers what is to be deleted while a request for the same bucket

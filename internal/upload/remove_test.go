@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,6 +68,32 @@ func TestRemoveRootReplaced(t *testing.T) {
 	}
 	if len(r.store.objects) != 1 {
 		t.Errorf("objects left: %v", r.store.objects)
+	}
+}
+
+// The trash takes nobody's place but that of what was deleted before.
+func TestTrashTaken(t *testing.T) {
+	r := newRig(t, Options{})
+	trash := func(data string) Result {
+		r.write("f", []byte(data))
+		r.mustDo(Upload, "f")
+		must(t, os.Remove(r.path("f")))
+		j := r.job(Trash, "f")
+		j.TrashKey = "t/f"
+		return r.u.do(t.Context(), j)
+	}
+	for _, data := range []string{"first", "second"} {
+		if res := trash(data); res.Err != nil || string(r.store.objects["t/f"].data) != data {
+			t.Fatalf("%s: %v, objects %v", data, res.Err, r.store.objects)
+		}
+	}
+	alive := Header{Metadata: map[string]string{metaMTime: "1"}}
+	r.store.keep("t/f", []byte("alive"), alive)
+	if res := trash("third"); !errors.Is(res.Err, ErrTrashTaken) || !strings.Contains(res.Err.Error(), "t/f") {
+		t.Errorf("onto a living object: %v, want ErrTrashTaken", res.Err)
+	}
+	if a, b := r.store.objects["t/f"], r.store.objects["k/f"]; string(a.data) != "alive" || string(b.data) != "third" || len(r.store.entries) != 1 {
+		t.Errorf("objects %v, entries %v", r.store.objects, r.store.entries)
 	}
 }
 

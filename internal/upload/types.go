@@ -299,6 +299,10 @@ var (
 	// of its old path, so that the file has to be sent.
 	ErrNoCopy = errors.New("cannot be copied")
 
+	// ErrTrashTaken means that the key in the trash belongs to an object that was
+	// not put there by a deletion. Neither object is touched.
+	ErrTrashTaken = errors.New("an object that nobody deleted has its key in the trash")
+
 	// ErrRootChanged means that the source directory is not the one that was
 	// opened: it was replaced or unmounted. Nothing is deleted on its word.
 	ErrRootChanged = errors.New("source directory was replaced")
