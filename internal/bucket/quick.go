@@ -21,7 +21,8 @@ import (
 // quickBody is up to which size the put of an object goes the quick way, in
 // bytes. What the SDK costs for each request does not matter beside a larger
 // body, and its header and all of a body of this size fit into writeBuffer and
-// leave in one write: a header is 12 KiB at most, two thirds of it metadata.
+// leave in one write: a header is 12 KiB at most, two thirds of it metadata,
+// unless the tags are long and not ASCII.
 const quickBody = 20 << 10
 
 // isQuick reports whether a call goes the quick way: many small files are many

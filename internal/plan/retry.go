@@ -76,7 +76,7 @@ func judgeError(err error, a attempt, jitter func() float64) verdict {
 		return verdict{plain: true}
 	case errors.As(err, &req):
 		v = judgeRequest(req, a, jitter)
-	case errors.As(err, &key), errors.Is(err, fs.ErrPermission):
+	case errors.As(err, &key), errors.Is(err, fs.ErrPermission), errors.Is(err, upload.ErrTrashTaken):
 		v = verdict{final: true}
 	case errors.As(err, &file), errors.As(err, new(*fs.PathError)):
 		v = verdict{wait: spread(backoff(a.tries, fileFirst, fileMost), jitter), final: a.tries+1 >= fileTries}

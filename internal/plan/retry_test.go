@@ -40,6 +40,7 @@ func TestJudgeError(t *testing.T) {
 		{"conflict otherwise", request(upload.Conflict), attempt{}, verdict{hold: true, wait: 100 * ms}},
 		{"bad name", &KeyError{"p", ErrKeyLength}, attempt{}, verdict{final: true}},
 		{"may not read", file(syscall.EACCES), attempt{}, verdict{final: true}},
+		{"place in the trash is taken", file(upload.ErrTrashTaken), attempt{}, verdict{final: true}},
 		{"disk error", file(syscall.EIO), attempt{}, verdict{wait: time.Second}},
 		{"disk error again", file(syscall.EIO), attempt{tries: 4}, verdict{wait: 16 * time.Second}},
 		{"disk error, enough", file(syscall.EIO), attempt{tries: 9}, verdict{wait: 512 * time.Second, final: true}},

@@ -191,7 +191,11 @@ func (l *leaving) moveAcross(dest string) error {
 	if err = errors.Join(err, tmp.Close()); err != nil {
 		return &FileError{"move", l.path, err}
 	}
-	if err := freeName(dest, func(name string) error { return placeNew(tmp.Name(), name) }); err != nil {
+	err = freeName(dest, func(name string) error { return placeNew(tmp.Name(), name) })
+	if err == nil {
+		err = syncDir(filepath.Dir(dest))
+	}
+	if err != nil {
 		return &FileError{"move", l.path, err}
 	}
 	return l.remove()

@@ -45,4 +45,7 @@ func placeNew(from, to string) error {
 	return windows.MoveFileEx(f, t, windows.MOVEFILE_WRITE_THROUGH)
 }
 
+// syncDir does nothing: placeNew has written the name through.
+func syncDir(string) error { return nil }
+
 func isOtherDevice(err error) bool { return errors.Is(err, windows.ERROR_NOT_SAME_DEVICE) }
