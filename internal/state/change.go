@@ -60,7 +60,12 @@ func (p putEntry) apply(w *writer, o *op) error {
 	if err := w.dropSums(o, old.Size); err != nil {
 		return err
 	}
-	return w.dropStory(o)
+	if w.uploads && !p.assumed {
+		if err := w.dropUpload(o); err != nil { // it has become the object
+			return err
+		}
+	}
+	return w.dropFailure(o)
 }
 
 // put writes the row and tells what it replaces, if anything. Where new files
@@ -118,7 +123,7 @@ func (f dropEntry) apply(w *writer, o *op) error {
 	if f.onlyBad {
 		return nil
 	}
-	return w.dropStory(o)
+	return w.dropFailure(o)
 }
 
 func (f dropEntry) drop(w *writer, o *op, d *dirInfo) error {
@@ -205,13 +210,8 @@ func (w *writer) dropUpload(o *op) error {
 	return w.c.exec(ctx, sqlDropUpload, id)
 }
 
-// dropStory ends what is told of a path that is settled now.
-func (w *writer) dropStory(o *op) error {
-	if w.uploads {
-		if err := w.dropUpload(o); err != nil {
-			return err
-		}
-	}
+// dropFailure ends what is told of a path that is settled now.
+func (w *writer) dropFailure(o *op) error {
 	if w.failures {
 		return w.c.exec(context.Background(), sqlDropFailure, o.view.id.Load(), []byte(o.path()))
 	}

@@ -89,9 +89,9 @@ func readRoots(c *conn) (keys []RootKey, err error) {
 	return keys, err
 }
 
-// Record stores what is known of a file now, and ends its unfinished upload
-// and its story of failure in the same commit. An Assumed entry does not
-// replace one that is not.
+// Record stores what is known of a file now, and ends its story of failure and,
+// unless the entry is Assumed, its unfinished upload in the same commit. An
+// Assumed entry does not replace one that is not.
 func (r *Root) Record(ctx context.Context, path string, e Entry) error {
 	o, err := r.put(path, &e)
 	if err != nil {
@@ -131,7 +131,8 @@ func (r *Root) RecordAll(ctx context.Context, files []Located) error {
 	return wrap("record files in", r.key.Source, r.submit(ctx, ops...))
 }
 
-// Forget drops the entry of a file, its unfinished upload and its story.
+// Forget drops the entry of a file and its story. An unfinished upload of it stays
+// known until it is aborted.
 func (r *Root) Forget(ctx context.Context, path string) error {
 	return r.change(ctx, "forget", path, dropEntry{})
 }

@@ -268,7 +268,7 @@ func (s *store) Record(ctx context.Context, path string, e state.Entry) error {
 }
 
 func (s *store) Forget(ctx context.Context, path string) error {
-	return s.call(ctx, "forget", func() error { delete(s.entries, path); delete(s.sums, path); delete(s.plans, path); return nil })
+	return s.call(ctx, "forget", func() error { delete(s.entries, path); delete(s.sums, path); return nil })
 }
 
 func (s *store) Uploads() Uploads { return plans{s} }
