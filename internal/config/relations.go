@@ -115,15 +115,15 @@ func (l *loader) name(i int) {
 }
 
 // destination checks that no earlier job sends files of job i's source to the
-// same place.
+// same place, and that nobody deletes where others send files to.
 func (l *loader) destination(i int) {
 	j := l.c.Jobs[i]
-	if j.Source == "" || !l.good(i, "source", "bucket", "prefix") {
+	if j.Source == "" || !l.good(i, "source", "bucket", "prefix", "name") {
 		return
 	}
 	for e := range i {
 		other := l.c.Jobs[e]
-		if other.Bucket != j.Bucket || other.Prefix != j.Prefix || other.Source == "" || !l.good(e, "source", "bucket", "prefix") {
+		if other.Bucket != j.Bucket || keyPrefix(other) != keyPrefix(j) || other.Source == "" || !l.good(e, "source", "bucket", "prefix", "name") {
 			continue
 		}
 		if how := overlap(j.Source, other.Source); how != "" {
@@ -131,8 +131,16 @@ func (l *loader) destination(i int) {
 				j.Source, how, l.c.jobOrigin(e, "source")))
 			return
 		}
+		if j.Deletes != "keep" || other.Deletes != "keep" {
+			l.fault(i, "prefix", fmt.Errorf("%q is the prefix of the job at %s too, and one of them deletes: a file of both would lose its object when one is gone; give one of them another prefix",
+				j.Prefix, l.c.jobOrigin(e, "prefix")))
+			return
+		}
 	}
 }
+
+// keyPrefix returns the prefix of a job as far as it differs from those of others.
+func keyPrefix(j Job) string { return strings.ReplaceAll(j.Prefix, "{job}", j.Name) }
 
 // trash checks that no job sends files to where job i puts deleted ones.
 func (l *loader) trash(i int) {
@@ -141,7 +149,7 @@ func (l *loader) trash(i int) {
 		return
 	}
 	for e, other := range l.c.Jobs {
-		if other.Bucket == j.Bucket && l.good(e, "bucket", "prefix") && strings.HasPrefix(other.Prefix, j.TrashPrefix) {
+		if other.Bucket == j.Bucket && l.good(e, "bucket", "prefix") && strings.HasPrefix(keyPrefix(other), j.TrashPrefix) {
 			l.fault(i, "trash_prefix", fmt.Errorf("the prefix %q of the job at %s begins with %q, and deleted files would lie among living ones",
 				other.Prefix, l.c.jobOrigin(e, "prefix"), j.TrashPrefix))
 			return
