@@ -43,6 +43,8 @@ var chinese = map[string]string{
 	"Upload one file or standard input": "上传一个文件或标准输入",
 	putLong: `上传一个文件；“-”表示任意长度的标准输入。以“/”结尾的键会接上文件名。
 服务端的 CRC-64 与读取内容一致才算完成。`,
+	putPipeHint: "管道或设备的内容请从标准输入上传：osssync put - oss://BUCKET/KEY",
+	putDirHint:  "目录由以它为源的 [[job]] 上传：osssync sync",
 	"content type; by default from the key's extension":         "内容类型；默认由键的扩展名决定",
 	"storage class; by default the bucket's":                    "存储类型；默认同存储空间",
 	"Check the configuration":                                   "检查配置",

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -87,17 +86,9 @@ func (c *putCommand) open(ctx context.Context, name string) (src io.ReadCloser, 
 	if name == "-" {
 		return interruptible(ctx, c.app.stdin), -1, nil, nil
 	}
-	f, err := os.Open(name)
+	f, before, err := openRegular(name)
 	if err != nil {
-		return nil, 0, nil, &commandError{exitFailed, fmt.Errorf("put: %w", err), ""}
-	}
-	before, err := f.Stat()
-	if err == nil && !before.Mode().IsRegular() {
-		err = upload.ErrNotRegular
-	}
-	if err != nil {
-		f.Close()
-		return nil, 0, nil, fmt.Errorf("put %s: %w", name, err)
+		return nil, 0, nil, fileError(name, err)
 	}
 	check = func() error {
 		after, err := f.Stat()
