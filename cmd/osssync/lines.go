@@ -40,8 +40,8 @@ type canvas struct {
 
 // canvas returns how lines are written to w now.
 func (a *app) canvas(w any) canvas {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	f := fileOf(w)
+	if f == nil || !term.IsTerminal(int(f.Fd())) {
 		return canvas{}
 	}
 	c := canvas{escapes: os.Getenv("TERM") != "dumb" && takesEscapes(f)}

@@ -18,14 +18,16 @@ func main() {
 }
 
 // run is main without its side effects: it returns the exit code. What a
-// command is asked for goes to stdout, everything else to stderr.
+// command is asked for goes to stdout, which is closed if it can be, everything
+// else to stderr.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := notifyContext(ctx)
 	defer stop()
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, lang: language(args)}
+	out := &output{w: stdout}
+	a := &app{stdin: stdin, stdout: out, stderr: stderr, lang: language(args)}
 	root := a.root()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := out.finish(root.ExecuteContext(ctx))
 	a.complain(ctx, err)
 	return exitCode(err)
 }

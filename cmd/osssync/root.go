@@ -182,8 +182,8 @@ func seconds(_ []string, attr slog.Attr) slog.Attr {
 }
 
 func isTerminal(v any) bool {
-	f, ok := v.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	f := fileOf(v)
+	return f != nil && term.IsTerminal(int(f.Fd()))
 }
 
 // printable returns s with every control character made visible, since a file
