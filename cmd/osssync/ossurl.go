@@ -1,6 +1,12 @@
 package main
 
-import "strings"
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/osssync/osssync/internal/config"
+	"github.com/osssync/osssync/internal/plan"
+)
 
 // An ossURL is what oss://BUCKET/KEY names. The key is taken as it stands:
 // nothing in it is decoded or cleaned.
@@ -15,6 +21,9 @@ func parseURL(s string) (ossURL, error) {
 	if bucket == "" {
 		return ossURL{}, usageErrorf("%s: the bucket is missing", s)
 	}
+	if err := config.CheckBucket(bucket); err != nil {
+		return ossURL{}, usageErrorf("%s: %w", s, err)
+	}
 	return ossURL{bucket, key}, nil
 }
 
@@ -25,6 +34,25 @@ func parseObjectURL(s string) (ossURL, error) {
 		err = usageErrorf("%s: the key is missing", s)
 	}
 	return u, err
+}
+
+// parseNewURL is parseURL for the object that a file becomes, "-" for one without
+// a name. A URL that ends in "/" gets the file's.
+func parseNewURL(s, file string) (ossURL, error) {
+	u, err := parseURL(s)
+	if err != nil {
+		return u, err
+	}
+	if u.key == "" || strings.HasSuffix(u.key, "/") {
+		if file == "-" {
+			return u, usageErrorf("%s: the key is missing", s)
+		}
+		u.key += filepath.Base(file)
+	}
+	if _, err := plan.Key("", u.key); err != nil {
+		return u, usageErrorf("oss://%s: %w", u.bucket, err)
+	}
+	return u, nil
 }
 
 func (u ossURL) String() string { return "oss://" + u.bucket + "/" + u.key }

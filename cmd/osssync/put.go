@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -42,15 +39,9 @@ func (a *app) putCommand() *cobra.Command {
 }
 
 func (c *putCommand) run(ctx context.Context, file, dst string) error {
-	url, err := parseURL(dst)
+	url, err := parseNewURL(dst, file)
 	if err != nil {
 		return err
-	}
-	if url.key == "" || strings.HasSuffix(url.key, "/") {
-		if file == "-" {
-			return usageErrorf("%s: the key is missing", dst)
-		}
-		url.key = path.Join(url.key, filepath.Base(file))
 	}
 	src, size, check, err := c.open(ctx, file)
 	if err != nil {

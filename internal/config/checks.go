@@ -56,7 +56,8 @@ func only(s, characters string) bool { return strings.Trim(s, characters) == "" 
 
 func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
 
-func checkBucket(s string) error {
+// CheckBucket says why s cannot be a bucket's name.
+func CheckBucket(s string) error {
 	if len(s) < 3 || len(s) > 63 || !only(s, lower+digit+"-") || s[0] == '-' || s[len(s)-1] == '-' {
 		return fmt.Errorf("%q is no bucket name: 3 to 63 of a-z, 0-9 and -, no - at the ends", s)
 	}

@@ -34,7 +34,7 @@ var sections = []section{
 
 var ossKeys = []key{
 	{name: "bucket", field: func(c *Config, _ *Job) any { return &c.OSS.Bucket }, def: "", sample: "my-bucket",
-		why: "for jobs that name none, and for ls", check: ofString(checkBucket)},
+		why: "for jobs that name none, and for ls", check: ofString(CheckBucket)},
 	{name: "region", field: func(c *Config, _ *Job) any { return &c.OSS.Region }, def: "",
 		why: `"" = this instance's, from the metadata service`, check: ofString(checkRegion)},
 	{name: "endpoint", field: func(c *Config, _ *Job) any { return &c.OSS.Endpoint }, def: "",
@@ -93,7 +93,7 @@ var jobKeys = []key{
 	{name: "source", field: func(_ *Config, j *Job) any { return &j.Source }, def: "", sample: exampleSource, required: true,
 		why: "absolute path of the directory", check: ofString(checkAbsolute)},
 	{name: "bucket", field: func(_ *Config, j *Job) any { return &j.Bucket }, def: "",
-		why: `"" = that of [oss]`, check: ofString(checkBucket)},
+		why: `"" = that of [oss]`, check: ofString(CheckBucket)},
 	{name: "prefix", field: func(_ *Config, j *Job) any { return &j.Prefix }, def: "", sample: "logs/{instance_id}/",
 		why: "goes before each path; {instance_id} {hostname} {region} {zone} {account} {job} {date:2006/01/02} {hash2}", check: ofString(checkPrefix)},
 	{name: "filter", field: func(_ *Config, j *Job) any { return &j.Filter }, def: []any{},
