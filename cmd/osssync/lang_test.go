@@ -116,6 +116,9 @@ func TestLanguage(t *testing.T) {
 		{[]string{"--lang=zh", "ls"}, "", "zh"},
 		{[]string{"put", "--", "--lang=zh"}, "C", "en"},
 		{[]string{"--lang"}, "", "en"},
+		{[]string{"--lang", "zh-CN"}, "C", "zh"},
+		{[]string{"--lang", "de"}, "zh_CN.UTF-8", "zh"}, // refused later, in the user's language
+		{nil, "de_DE.UTF-8", "en"},
 	} {
 		t.Setenv("LANG", tt.lang)
 		if got := language(tt.args); got != tt.want {

@@ -31,6 +31,7 @@ var chinese = map[string]string{
 	"language of help, hints and reports: en or zh":   "帮助、提示与报告的语言：en 或 zh",
 	"print JSON":                                      "输出 JSON",
 	"print one JSON object per line":                  "每行输出一个 JSON 对象",
+	"Tell how a command is used":                      "说明某个命令的用法",
 	"help for this command":                           "本命令的帮助",
 	"Print which osssync this is":                     "显示版本信息",
 	"List objects":                                    "列出对象",

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,9 +41,6 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			return a.checkFlags()
-		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cmd.Help()
 		},
@@ -58,11 +54,14 @@ func (a *app) root() *cobra.Command {
 	})
 	f := cmd.PersistentFlags()
 	f.StringVarP(&a.configFile, "config", "c", "", a.tr("configuration file"))
-	f.StringVar(&a.logLevel, "log-level", "", a.tr("debug, info, warn or error"))
-	f.StringVar(&a.logFormat, "log-format", "", a.tr("text or json"))
-	f.StringVar(&a.lang, "lang", a.lang, a.tr("language of help, hints and reports: en or zh"))
+	f.Var(&choice{&a.logLevel, oneOf("debug", "info", "warn", "error")}, "log-level", a.tr("debug, info, warn or error"))
+	f.Var(&choice{&a.logFormat, oneOf("text", "json", "auto")}, "log-format", a.tr("text or json"))
+	f.Var(&choice{&a.lang, knownLanguage}, "lang", a.tr("language of help, hints and reports: en or zh"))
 	cmd.AddCommand(a.commands()...)
 	a.strict(cmd)
+	help := a.helpCommand()
+	a.strict(help)
+	cmd.SetHelpCommand(help)
 	return cmd
 }
 
@@ -110,18 +109,6 @@ func (a *app) strict(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		a.strict(sub)
 	}
-}
-
-// checkFlags refuses values of global flags that mean nothing.
-func (a *app) checkFlags() error {
-	var l slog.Level
-	if a.logLevel != "" && l.UnmarshalText([]byte(a.logLevel)) != nil {
-		return usageErrorf("--log-level %s: not debug, info, warn or error", a.logLevel)
-	}
-	if !slices.Contains([]string{"", "auto", "text", "json"}, a.logFormat) {
-		return usageErrorf("--log-format %s: not text or json", a.logFormat)
-	}
-	return nil
 }
 
 // logger returns the logger of the agent: level and format as the flags say,

@@ -34,7 +34,7 @@ func failsOnFull(t *testing.T, config string, commands ...string) {
 	const want = "osssync: write standard output: no space left on device\n"
 	for _, command := range commands {
 		errs, code := intoFull(t, config, strings.Fields(command)...)
-		if code != 1 || strings.Count(errs, want) != 1 {
+		if code != 1 || !strings.Contains(errs, want) || strings.Count(errs, "no space left") != 1 {
 			t.Errorf("%s: exit code %d, %q", command, code, errs)
 		}
 	}
