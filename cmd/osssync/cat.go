@@ -25,7 +25,7 @@ func (a *app) cat(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.session(true)
+	s, err := a.session()
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func (a *app) credsCommand() *cobra.Command {
 }
 
 func (a *app) creds(ctx context.Context, asJSON bool) error {
-	s, err := a.session(true)
+	s, err := a.session()
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ var chinese = map[string]string{
 	"show sizes as people read them, such as 1.5 MiB": "以易读形式显示大小，如 1.5 MiB",
 	"stop after this many lines; 0 means all":         "最多列出多少行；0 表示全部",
 	lsLong: `列出对象，默认只列一层：更深的内容显示为以“/”结尾的前缀。不带参数时列出配置的存储空间；
-没有配置时列出所有存储空间。顺序与存储空间一致，即键的 UTF-8 字节序。`,
+没有配置或没有配置文件时列出所有存储空间。顺序与存储空间一致，即键的 UTF-8 字节序。`,
 	"Upload one file or standard input": "上传一个文件或标准输入",
 	putLong: `上传一个文件；“-”表示任意长度的标准输入。以“/”结尾的键会接上文件名。
 服务端的 CRC-64 与读取内容一致才算完成。`,

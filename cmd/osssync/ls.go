@@ -16,8 +16,8 @@ import (
 
 const lsLong = `List objects, one level by default: what lies below is shown as a prefix that
 ends in "/". Without an argument the configured bucket is listed, or, where
-none is configured, the buckets. The order is the bucket's: that of the UTF-8
-bytes of the keys.`
+none is configured or there is no configuration file, the buckets. The order is
+the bucket's: that of the UTF-8 bytes of the keys.`
 
 // An lsCommand lists objects or buckets.
 type lsCommand struct {
@@ -60,7 +60,7 @@ func (c *lsCommand) run(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	s, err := c.app.session(len(args) == 1)
+	s, err := c.app.session()
 	if err != nil {
 		return err
 	}

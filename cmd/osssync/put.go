@@ -48,7 +48,7 @@ func (c *putCommand) run(ctx context.Context, file, dst string) error {
 		return err
 	}
 	defer src.Close()
-	s, err := c.app.session(true)
+	s, err := c.app.session()
 	if err != nil {
 		return err
 	}

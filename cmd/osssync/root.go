@@ -136,8 +136,8 @@ func (a *app) quietLogger(c *config.Config) *slog.Logger {
 	return a.logger(c)
 }
 
-// load reads the configuration. Without a file it returns the defaults where
-// optional is true, for a command that an oss:// URL tells all it needs.
+// load reads the configuration. Without a file at its usual place it returns the
+// defaults where optional is true, for a command that can do without.
 func (a *app) load(optional bool) (*config.Config, error) {
 	path, explicit := config.Find(a.configFile)
 	if optional && !explicit {

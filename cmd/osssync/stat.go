@@ -47,7 +47,7 @@ func (a *app) stat(ctx context.Context, arg string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.session(true)
+	s, err := a.session()
 	if err != nil {
 		return err
 	}

@@ -36,11 +36,10 @@ type session struct {
 	buckets map[string]*bucket.Bucket
 }
 
-// session reads the configuration and prepares the credential provider. It
-// asks nothing of the network yet. With optional, a missing configuration file
-// means the defaults.
-func (a *app) session(optional bool) (*session, error) {
-	c, err := a.load(optional)
+// session reads the configuration, without a file the defaults, and prepares the
+// credential provider. It asks nothing of the network yet.
+func (a *app) session() (*session, error) {
+	c, err := a.load(true)
 	if err != nil {
 		return nil, err
 	}

@@ -9,12 +9,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/osssync/osssync/internal/config"
 	"github.com/osssync/osssync/test/sandbox/box"
 )
 
@@ -105,6 +107,43 @@ func TestDefaultEndpoint(t *testing.T) {
 	if out, code, _ := inNamespace(t, dir, full, "doctor"); code != 0 || !strings.Contains(out, "http://100.100.100.200 answers in hardened mode") {
 		t.Errorf("doctor: exit code %d: %s", code, out)
 	}
+}
+
+// TestNoConfig lists the buckets of the instance's region where no configuration
+// says anything else; a file that was named must be there.
+func TestNoConfig(t *testing.T) {
+	t.Parallel()
+	if exists(config.DefaultPath()) {
+		t.Skipf("SKIPPED: %s is there", config.DefaultPath())
+	}
+	enterNamespace(t)
+	b := box.Start(t, box.Options{MetadataAddr: metadataAddr})
+	env := append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "OSSSYNC_CONFIG=") }), "HOME="+t.TempDir())
+	for _, tt := range []struct {
+		args, env []string
+		code      int
+		want      string
+	}{
+		{[]string{"ls"}, nil, 1, "oss-cn-hangzhou-internal.aliyuncs.com"}, // which nobody knows in here
+		{[]string{"ls", "-c", "missing"}, nil, 78, "missing"},
+		{[]string{"ls"}, []string{"OSSSYNC_CONFIG=missing"}, 78, "missing"},
+	} {
+		before := b.ECS.Requests().Count()
+		cmd := exec.Command(bin, tt.args...)
+		cmd.Env = append(env, tt.env...)
+		out, err := cmd.CombinedOutput()
+		if exitCode(err) != tt.code || !strings.Contains(string(out), tt.want) {
+			t.Errorf("%v %v: exit code %d: %s", tt.env, tt.args, exitCode(err), out)
+		}
+		if asked := b.ECS.Requests().Count() > before; asked != (tt.code != 78) {
+			t.Errorf("%v %v: metadata service asked: %t", tt.env, tt.args, asked)
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // TestBlackHole has the address swallow everything: what connects there gets no
