@@ -12,7 +12,8 @@ import (
 )
 
 const checkLong = `Read the configuration and report every mistake at once, each with file, line
-and column. Asks nothing of the network and changes nothing.`
+and column; one without a job is a mistake too, for the agent refuses it. Asks
+nothing of the network and changes nothing.`
 
 func (a *app) configCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -75,6 +76,9 @@ func (a *app) configCheck() error {
 		return err
 	}
 	path, _ := config.Find(a.configFile)
+	if len(c.Jobs) == 0 {
+		return fmt.Errorf("%s: %w", path, noJobs())
+	}
 	_, err = fmt.Fprintf(a.stdout, "%s: ok, %d jobs\n", path, len(c.Jobs))
 	return err
 }

@@ -50,7 +50,7 @@ var chinese = map[string]string{
 	"storage class; by default the bucket's":                    "存储类型；默认同存储空间",
 	"Check the configuration":                                   "检查配置",
 	"Report every mistake in the configuration, with its place": "报告所有配置错误及其位置",
-	checkLong:                              `读取配置，一次报告所有错误，每个错误带文件名、行号和列号。不访问网络，不改变任何东西。`,
+	checkLong:                              `读取配置，一次报告所有错误，每个错误带文件名、行号和列号；没有任务也是错误，因为代理会拒绝。不访问网络，不改变任何东西。`,
 	"Scan, watch and upload until stopped": "扫描、监视并上传，直到被停止",
 	runLong: `代理本身：扫描各任务的目录，监视变化，上传有差异的文件，直到被停止。
 收到 SIGTERM 后不再开始新的上传，正在进行的上传最多再等 stop_grace。
