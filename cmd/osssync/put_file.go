@@ -42,20 +42,31 @@ func openRegular(name string) (*os.File, fs.FileInfo, error) {
 
 // onlyRegular fails for what is no regular file, and says what it is.
 func onlyRegular(m fs.FileMode) error {
-	kind, hint := "an irregular file", ""
+	hint := ""
 	switch {
 	case m.IsRegular():
 		return nil
 	case m.IsDir():
-		kind, hint = "a directory", putDirHint
-	case m&fs.ModeNamedPipe != 0:
-		kind, hint = "a pipe", putPipeHint
-	case m&fs.ModeDevice != 0:
-		kind, hint = "a device", putPipeHint
-	case m&fs.ModeSocket != 0:
-		kind = "a socket"
+		hint = putDirHint
+	case m&(fs.ModeNamedPipe|fs.ModeDevice) != 0:
+		hint = putPipeHint
 	}
-	return &commandError{exitFailed, fmt.Errorf("%w but %s", upload.ErrNotRegular, kind), hint}
+	return &commandError{exitFailed, fmt.Errorf("%w but %s", upload.ErrNotRegular, kindOf(m)), hint}
+}
+
+// kindOf says what a file is that is not regular.
+func kindOf(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a directory"
+	case m&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case m&fs.ModeDevice != 0:
+		return "a device"
+	case m&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "an irregular one"
 }
 
 // fileError says which file could not be opened, once.
