@@ -57,7 +57,8 @@ var chinese = map[string]string{
 不在终端中运行时，收到 SIGHUP 会重新读取配置，与 osssync reload 相同。`,
 	"Make one pass: scan, upload what differs, exit": "跑一遍：扫描、上传差异、退出",
 	syncLong: `对列出的任务（默认全部）跑一遍：扫描、上传有差异的文件、退出。终端上显示进度条，
-在管道中每个文件一行。--dry-run 只打印计划：每个动作及其原因，最后是合计，不做任何改动。`,
+在管道中每个文件一行。--dry-run 只打印计划：每个动作及其原因，最后是合计，不做任何改动。
+被暂缓的删除会连同原因一起列出。`,
 	"print what would be done and why, and change nothing": "打印将要做什么及原因，不做任何改动",
 	"Show the role's credential, without its secrets":      "显示角色的凭证，不显示任何秘密",
 	credsLong: `显示 osssync 使用的凭证：角色、实例、AccessKey ID、过期时间，以及它来自元数据服务还是缓存。

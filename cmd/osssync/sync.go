@@ -17,7 +17,7 @@ import (
 const syncLong = `Make one pass over the jobs named, or all of them: scan, upload what differs,
 exit. Shows a progress bar on a terminal and a line for each file in a pipe.
 With --dry-run it prints the plan instead, each action with its reason, then the
-totals, and changes nothing.`
+totals, and changes nothing. Deletions that are held are listed with why.`
 
 // A syncCommand makes one pass over the jobs.
 type syncCommand struct {

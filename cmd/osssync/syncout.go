@@ -26,6 +26,7 @@ type syncLine struct {
 	Bytes  int64  `json:"bytes"`
 	Reason string `json:"reason"`
 	Error  string `json:"error"`
+	Held   string `json:"held,omitempty"` // the action that is held, for the reason
 }
 
 // A syncTotals is the last line of sync --json.
@@ -38,6 +39,7 @@ type syncTotals struct {
 	Bytes    int64   `json:"bytes"`
 	Requests int64   `json:"requests"`
 	Seconds  float64 `json:"seconds"`
+	Held     int64   `json:"held"` // deletions
 }
 
 // A syncOutput turns the outcomes of a pass into lines, a bar and totals. Its
@@ -72,6 +74,10 @@ func (o *syncOutput) event(e plan.Event) {
 	defer o.mu.Unlock()
 	var hold *plan.HoldError
 	switch {
+	case errors.As(e.Err, &hold) && e.Path != "":
+		o.totals.Held++
+		o.print(syncLine{Action: "skip", Job: e.Job, Path: e.Path, Key: e.Key, Reason: hold.Reason, Held: names[e.Action]})
+		return
 	case errors.As(e.Err, &hold):
 		o.held = hold
 		fmt.Fprintf(o.app.stderr, "osssync: sync %s: %s\n", e.Job, printable(hold.Error()))
@@ -130,13 +136,19 @@ func (o *syncOutput) line(e plan.Event) {
 	if e.Err != nil {
 		l.Action, l.Error = "fail", e.Err.Error()
 	}
+	o.print(l)
+}
+
+func (o *syncOutput) print(l syncLine) {
 	switch {
 	case o.json:
 		// The bytes of a name that is no UTF-8 are replaced; the error says so.
 		_ = o.lines.Encode(l)
 	case l.Action == "fail" && o.totals.Failed > maxFailLines:
 	case l.Action == "fail":
-		fmt.Fprintf(o.app.stderr, "osssync: %s %s: %s\n", e.Job, printable(e.Path), printable(l.Error))
+		fmt.Fprintf(o.app.stderr, "osssync: %s %s: %s\n", l.Job, printable(l.Path), printable(l.Error))
+	case l.Held != "" && (o.dryRun || o.bar == nil):
+		fmt.Fprintf(o.out, "%-6s %s -> %s (%s: %s)\n", "held", printable(l.Path), printable(l.Key), l.Held, printable(l.Reason))
 	case l.Action == "skip":
 	case o.dryRun:
 		fmt.Fprintf(o.out, "%-6s %s -> %s (%s)\n", l.Action, printable(l.Path), printable(l.Key), l.Reason)
@@ -170,8 +182,12 @@ func (o *syncOutput) finish(unchanged, requests int64, failed bool) {
 		if o.dryRun {
 			verb = "planned"
 		}
-		fmt.Fprintf(o.out, "%s: %d uploaded (%s), %d copied, %d deleted, %d unchanged, %d failed; %d requests, %.1f s\n",
-			verb, t.Uploaded, humanize.IBytes(uint64(t.Bytes)), t.Copied, t.Deleted, t.Skipped, t.Failed, t.Requests, t.Seconds)
+		held := ""
+		if t.Held > 0 {
+			held = fmt.Sprintf(" %d deletions held,", t.Held)
+		}
+		fmt.Fprintf(o.out, "%s: %d uploaded (%s), %d copied, %d deleted,%s %d unchanged, %d failed; %d requests, %.1f s\n",
+			verb, t.Uploaded, humanize.IBytes(uint64(t.Bytes)), t.Copied, t.Deleted, held, t.Skipped, t.Failed, t.Requests, t.Seconds)
 	}
 	o.out.Flush()
 }

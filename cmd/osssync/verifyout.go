@@ -104,6 +104,8 @@ func (o *verifyOutput) event(e plan.Event) {
 	defer o.mu.Unlock()
 	var hold *plan.HoldError
 	switch {
+	case errors.As(e.Err, &hold) && e.Path != "":
+		// One of the deletions that the job as a whole tells of.
 	case errors.As(e.Err, &hold):
 		o.held = hold
 	case e.Err != nil && e.Final:

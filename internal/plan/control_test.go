@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,4 +157,58 @@ func TestFailureOfVanishedFile(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+// A pass that is to end names each deletion that is held, also those that there
+// is no room to remember. An agent that goes on does not.
+func TestHeldByName(t *testing.T) {
+	const more = 3
+	for _, tt := range []struct {
+		name string
+		opt  Options
+		want int
+	}{
+		{"a dry run", Options{DryRun: true}, maxParked + more},
+		{"a pass", Options{MaxTries: 1}, maxParked + more},
+		{"an agent", Options{}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			told, holds := map[string]int{}, 0
+			tt.opt.Report = func(e Event) {
+				hold, ok := errors.AsType[*HoldError](e.Err)
+				switch {
+				case !ok:
+				case e.Path == "":
+					holds++
+				case e.Action != upload.Trash || e.Key != "p/"+e.Path || e.Reason != hold.Reason || hold.Doubt != TooMany:
+					t.Fatalf("%+v", e)
+				default:
+					told[e.Path]++
+				}
+			}
+			sim(t, tt.opt, func(o *LaneOptions) {
+				o.Prefix, o.Deletes, o.MaxDeletes = "p/", Trash, Limit{}
+			}, func(t *testing.T, w *world, q *Queue, l *Lane) {
+				paths := w.fill(maxParked + more + 1)
+				w.wipe(paths[1:])
+				var scan sync.WaitGroup
+				scan.Go(func() {
+					if err := w.scan(t.Context(), l, 1); err != nil {
+						t.Error(err)
+					}
+					q.Drain()
+				})
+				none(t, q, time.Hour)
+				scan.Wait()
+			})
+			if len(told) != tt.want || told[""] > 0 || holds != 1 {
+				t.Errorf("%d deletions and %d jobs told of, want %d and 1", len(told), holds, tt.want)
+			}
+			for path, n := range told {
+				if n != 1 {
+					t.Errorf("%s told of %d times", path, n)
+				}
+			}
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/osssync/osssync/internal/state"
@@ -55,10 +56,17 @@ type gone struct {
 
 // park keeps a path that is to be deleted or forgotten until the guards agree.
 func (l *Lane) park(it *item, s sight) {
+	l.q.mu.Lock()
+	events := l.parkLocked(it, s)
+	l.q.mu.Unlock()
+	l.q.report(events)
+}
+
+// parkLocked is park with the mutex held.
+func (l *Lane) parkLocked(it *item, s sight) []Event {
 	q := l.q
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	now := q.now()
+	keeps := s.decision.Action != upload.Delete && s.decision.Action != upload.Trash
 	l.endProbe(it)
 	it.cleared = false
 	g := &l.gone
@@ -66,13 +74,16 @@ func (l *Lane) park(it *item, s sight) {
 	case l.closed || it.again:
 		l.setRemoving(it, false)
 		l.finish(it, now)
-		return
+		return nil
 	case g.count >= maxParked:
 		g.lost++
 		g.asked = false
 		l.drop(it)
 		q.nudge(0)
-		return
+		if keeps {
+			return nil
+		}
+		return l.heldBack(it.path, s.known, HoldError{TooMany, fmt.Sprintf("more than %d files are gone at once; this one waits for the next scan", maxParked), 1})
 	}
 	if g.asked || g.count == 0 {
 		g.since = now
@@ -82,7 +93,7 @@ func (l *Lane) park(it *item, s sight) {
 	l.setScan(it, false)
 	l.move(it, parked)
 	it.entry = s.known
-	if a := s.decision.Action; a != upload.Delete && a != upload.Trash {
+	if keeps {
 		// Nothing is owed to the bucket.
 		l.answer(it)
 		it.keeps = true
@@ -96,6 +107,7 @@ func (l *Lane) park(it *item, s sight) {
 	if at, ok := l.judgeAt(); ok {
 		q.nudge(at)
 	}
+	return nil
 }
 
 // unpark forgets what parking an item remembered.

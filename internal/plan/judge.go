@@ -167,7 +167,7 @@ func (l *Lane) deletions() (all, uncounted int64) {
 
 // holdAll keeps everything that is parked. Where nothing in the bucket would be
 // deleted it is let go instead: the next scan finds it again.
-func (l *Lane) holdAll(h HoldError) []Event {
+func (l *Lane) holdAll(h HoldError) (events []Event) {
 	g := &l.gone
 	g.agreedUntil = 0
 	destroys := l.destroys()
@@ -180,22 +180,39 @@ func (l *Lane) holdAll(h HoldError) []Event {
 			it.held = true
 			g.held++
 			l.answer(it)
+			if !it.keeps {
+				events = append(events, l.heldBack(it.path, it.entry, h)...)
+			}
 		}
 	}
 	h.Held = g.held + int(g.lost)
 	news := h.Doubt != g.hold.Doubt
 	g.hold = h
-	if !news {
-		return nil
+	if news {
+		events = append(events, Event{Job: l.name, Action: l.removal(), Reason: h.Reason, Err: &h, Final: true})
 	}
-	action := upload.Forget
+	return events
+}
+
+// removal is what is done about a vanished file.
+func (l *Lane) removal() upload.Action {
 	switch l.opt.Deletes {
 	case Mirror:
-		action = upload.Delete
+		return upload.Delete
 	case Trash:
-		action = upload.Trash
+		return upload.Trash
 	}
-	return []Event{{Job: l.name, Action: action, Reason: h.Reason, Err: &h, Final: true}}
+	return upload.Forget
+}
+
+// heldBack tells of one deletion that is held, in a pass that is to end: it is
+// all that such a pass does about the file. An agent that goes on has its status
+// for that.
+func (l *Lane) heldBack(path string, entry *state.Entry, h HoldError) []Event {
+	if !l.q.opt.DryRun && l.q.opt.MaxTries == 0 {
+		return nil
+	}
+	return []Event{{Job: l.name, Action: l.removal(), Path: path, Key: l.keyOf(path, entry), Reason: h.Reason, Err: &h, Final: true}}
 }
 
 // releaseAll makes everything that is parked due.

@@ -165,7 +165,7 @@ type Event struct {
 	Key       string
 	Bytes     int64 // body bytes sent; in a dry run, the file's size
 	Reason    string
-	Err       error         // nil when done; a *HoldError when deletions are held
+	Err       error         // nil when done; a *HoldError when deletions are held, or, with a Path, this one
 	Try       int           // attempts so far, from 1
 	Final     bool          // no further attempt before the file changes or a scan sees it
 	Wait      time.Duration // before the next attempt, if not Final
