@@ -31,15 +31,31 @@ func topic(from *cobra.Command, names []string) (*cobra.Command, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(from.Commands(), func(c *cobra.Command) bool { return c.Name() == name })
 		if i < 0 {
-			return nil, &commandError{
-				code: exitUsage,
-				err:  fmt.Errorf("unknown command %q for %q", name, from.CommandPath()),
-				hint: "see: " + from.CommandPath() + " --help",
-			}
+			return nil, unknownCommand(from, name)
 		}
 		from = from.Commands()[i]
 	}
 	return from, nil
+}
+
+func unknownCommand(of *cobra.Command, name string) error {
+	return &commandError{
+		code: exitUsage,
+		err:  fmt.Errorf("unknown command %q for %q", name, of.CommandPath()),
+		hint: "see: " + of.CommandPath() + " --help",
+	}
+}
+
+// helpOn returns what --help does, which cobra asks before it looks at the
+// arguments: one that is no command is not to be passed over.
+func (a *app) helpOn(show func(*cobra.Command, []string)) func(*cobra.Command, []string) {
+	return func(cmd *cobra.Command, args []string) {
+		if cmd.HasSubCommands() && cmd.Flags().NArg() > 0 {
+			a.noTopic = unknownCommand(cmd, cmd.Flags().Arg(0))
+			return
+		}
+		show(cmd, args)
+	}
 }
 
 // completeTopics returns the names that can follow.

@@ -27,7 +27,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	a := &app{stdin: stdin, stdout: out, stderr: stderr, lang: language(args)}
 	root := a.root()
 	root.SetArgs(args)
-	err := out.finish(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = a.noTopic
+	}
+	err = out.finish(err)
 	a.complain(ctx, err)
 	return exitCode(err)
 }

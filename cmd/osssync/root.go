@@ -26,6 +26,8 @@ type app struct {
 	logFormat  string
 	lang       string
 
+	noTopic error // help was asked for on a command that there is not
+
 	// Of a Windows service, nil otherwise: where it logs to, and what asks it to
 	// read its configuration anew.
 	logHandler func(slog.Level) slog.Handler
@@ -62,6 +64,7 @@ func (a *app) root() *cobra.Command {
 	help := a.helpCommand()
 	a.strict(help)
 	cmd.SetHelpCommand(help)
+	cmd.SetHelpFunc(a.helpOn(cmd.HelpFunc()))
 	return cmd
 }
 
