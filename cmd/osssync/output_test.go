@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"testing"
 )
 
@@ -58,5 +59,19 @@ func TestOutput(t *testing.T) {
 	_, err := fmt.Fprint(o, "b")
 	if got := o.finish(fmt.Errorf("ls: %w", err)); got == nil || got.Error() != "ls: write standard output: full" {
 		t.Errorf("%v: the error of the output is told twice, or not", got)
+	}
+}
+
+// A terminal is still known for one.
+func TestFileOf(t *testing.T) {
+	for _, w := range []any{os.Stdout, &output{w: os.Stdout}} {
+		if fileOf(w) != os.Stdout {
+			t.Errorf("%T: not the file", w)
+		}
+	}
+	for _, w := range []any{nil, &bytes.Buffer{}, &output{w: &bytes.Buffer{}}} {
+		if fileOf(w) != nil {
+			t.Errorf("%T: a file", w)
+		}
 	}
 }
