@@ -24,7 +24,7 @@ func TestRename(t *testing.T) {
 	}{
 		{"a file", nil, []string{"a", "k"}, func(w *world, l *Lane) { mv(w, l, "a", "b") }, []string{"copy b", "forget a"}},
 		{"a file, mirrored", mirror, []string{"a", "k"}, func(w *world, l *Lane) { mv(w, l, "a", "b") }, []string{"copy b", "delete a"}},
-		{"trash", func(o *LaneOptions) { o.Deletes = Trash }, []string{"a", "k"}, func(w *world, l *Lane) { mv(w, l, "a", "b") }, []string{"copy b", "trash a"}},
+		{"trash", func(o *LaneOptions) { o.Deletes, o.TrashPrefix = Trash, ".trash/" }, []string{"a", "k"}, func(w *world, l *Lane) { mv(w, l, "a", "b") }, []string{"copy b", "trash a"}},
 		{"not wanted", func(o *LaneOptions) { o.Renames = false }, []string{"a", "k"}, func(w *world, l *Lane) { mv(w, l, "a", "b") }, []string{"forget a", "upload b"}},
 		{"hints in the wrong order", nil, []string{"a", "k"}, func(w *world, l *Lane) {
 			w.rename("a", "b")
