@@ -85,15 +85,14 @@ func (m *manager) apply(ctx context.Context, wanted []*config.Job) Reloaded {
 	return r
 }
 
-// start runs a job once those that had its name or its source have ended, for
-// two jobs must never send the same files to the same place at once.
+// start runs a job once those have ended that must not be at work beside it.
 func (m *manager) start(ctx context.Context, job *config.Job) {
 	ctx, stop := context.WithCancel(ctx)
 	one := &runner{job: job, stop: stop, done: make(chan struct{})}
 	m.running[job.Name] = one
 	var first []*runner
 	for _, old := range m.ending {
-		if old.job.Name == job.Name || old.job.Source == job.Source {
+		if mustWait(job, old.job) {
 			first = append(first, old)
 		}
 	}

@@ -104,8 +104,8 @@ func TestManagerKeepsJobsApart(t *testing.T) {
 		_, apply := manage(t, s, job("first"))
 		synctest.Wait()
 		s.take()
-		apply(job("second"), &config.Job{Name: "other", Source: "/other"})
-		apply(job("third"), &config.Job{Name: "other", Source: "/other"})
+		apply(job("second"), &config.Job{Name: "other", Source: "/other", Bucket: "other"})
+		apply(job("third"), &config.Job{Name: "other", Source: "/other", Bucket: "other"})
 		synctest.Wait()
 		if diff := cmp.Diff([]string{"other"}, s.take()); diff != "" {
 			t.Errorf("while the first is busy (-want +got):\n%s", diff)
@@ -116,4 +116,46 @@ func TestManagerKeepsJobsApart(t *testing.T) {
 			t.Errorf("then (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// TestManagerKeepsPlacesApart replaces a job by others while it is still busy:
+// none may begin before its end that could write one of its objects.
+func TestManagerKeepsPlacesApart(t *testing.T) {
+	old := config.Job{Name: "old", Source: "/old", Bucket: "b", Prefix: "p/{date:2006}/", Deletes: "trash", TrashPrefix: "bin/"}
+	for _, tt := range []struct {
+		name  string
+		job   config.Job
+		waits bool
+	}{
+		{"same prefix", config.Job{Bucket: "b", Prefix: "p/{date:2006}/"}, true},
+		{"a prefix above", config.Job{Bucket: "b"}, true},
+		{"a prefix below", config.Job{Bucket: "b", Prefix: "p/2026/"}, true},
+		{"a placeholder that could be anything", config.Job{Bucket: "b", Prefix: "{job}/"}, true},
+		{"its trash", config.Job{Bucket: "b", Prefix: "bin/"}, true},
+		{"the trash of the other", config.Job{Bucket: "b", Prefix: "q/", Deletes: "trash", TrashPrefix: "p/"}, true},
+		{"no trash of the other", config.Job{Bucket: "b", Prefix: "q/", Deletes: "keep", TrashPrefix: "p/"}, false},
+		{"another prefix", config.Job{Bucket: "b", Prefix: "pq/"}, false},
+		{"another bucket", config.Job{Bucket: "c", Prefix: "p/{date:2006}/"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				busy := make(chan struct{})
+				s := &stage{hold: map[string]chan struct{}{"old": busy}}
+				_, apply := manage(t, s, &old)
+				synctest.Wait()
+				s.take()
+				tt.job.Name, tt.job.Source = "new", "/new"
+				apply(&tt.job)
+				synctest.Wait()
+				if got := s.take(); len(got) == 0 != tt.waits {
+					t.Errorf("started while the other is busy: %v", got)
+				}
+				close(busy)
+				synctest.Wait()
+				if got := s.take(); len(got) != 0 != tt.waits {
+					t.Errorf("started at the end of the other: %v", got)
+				}
+			})
+		})
+	}
 }
