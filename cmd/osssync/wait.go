@@ -22,9 +22,6 @@ const waitLong = `Wait until every change made before this call is verified in O
 or of all, then print a receipt. What failed is listed; so is what is left when
 the time is up. While the agent works, a line on a terminal says what is pending.`
 
-// errTimeUp is why a wait with a timeout ended early.
-var errTimeUp = errors.New("timed out")
-
 // A waitCommand waits for the changes made before it.
 type waitCommand struct {
 	app     *app
@@ -42,7 +39,7 @@ func (a *app) waitCommand() *cobra.Command {
 		ValidArgsFunction: a.completeJobs,
 		RunE:              func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args) },
 	}
-	cmd.Flags().StringVar(&c.timeout, "timeout", "", a.tr("give up after this long, such as 90s, 1h30m or 2d; by default never"))
+	cmd.Flags().StringVar(&c.timeout, "timeout", "", a.tr("give up after this long, such as 90s, 1h30m or 2d; 0 only asks; by default never"))
 	cmd.Flags().BoolVar(&c.json, "json", false, a.tr("print JSON"))
 	return cmd
 }
@@ -55,7 +52,7 @@ func (c *waitCommand) run(ctx context.Context, names []string) error {
 			return usageErrorf("--timeout %s: %w", c.timeout, err)
 		}
 		var cancel context.CancelFunc
-		waitCtx, cancel = context.WithTimeoutCause(ctx, time.Duration(d), errTimeUp)
+		waitCtx, cancel = context.WithTimeout(ctx, time.Duration(d))
 		defer cancel()
 	}
 	client := c.app.agentClient()
@@ -66,13 +63,11 @@ func (c *waitCommand) run(ctx context.Context, names []string) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case waitCtx.Err() != nil:
-		err = nil // what is left is told below
-	case err != nil:
+	case err != nil && !errors.Is(err, context.DeadlineExceeded):
 		return agentError("wait", err)
 	}
 	r := total(receipt, time.Since(begun))
-	r.TimedOut = waitCtx.Err() != nil && !r.Done
+	r.TimedOut = err != nil // what is left is told below
 	if err := c.print(r); err != nil {
 		return err
 	}
@@ -165,6 +160,8 @@ func (c *waitCommand) outcome(r receipt) error {
 			paused, hint = append(paused, fmt.Sprintf("job %s holds %d deletions", j.Job, j.Held)), approveHint
 		case j.Paused != "":
 			paused = append(paused, "job "+j.Job+": "+j.Paused)
+		case !j.Done && j.Pending == 0:
+			left = append(left, "job "+j.Job+": still looking for what was changed")
 		case !j.Done:
 			left = append(left, fmt.Sprintf("job %s: %s pending", j.Job, files(english, j.Pending)))
 		default:

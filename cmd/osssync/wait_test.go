@@ -40,6 +40,7 @@ func TestWaitOutcome(t *testing.T) {
 		{"broken", []agent.JobReceipt{broken}, false, exitFailed, "job lost: no such directory"},
 		{"one broken", []agent.JobReceipt{done("docs"), broken}, false, exitPartial, "job lost"},
 		{"time up", []agent.JobReceipt{done("docs"), pending, failed}, true, exitTimedOut, "timed out; job busy: 12 files pending"},
+		{"time up while it scans", []agent.JobReceipt{done("docs"), {Job: "new"}}, true, exitTimedOut, "timed out; job new: still looking for what was changed"},
 		{"time up, nobody tells", nil, true, exitTimedOut, "timed out"},
 		{"not done for no reason", []agent.JobReceipt{pending}, false, exitFailed, "12 files pending"},
 	} {

@@ -25,6 +25,7 @@ type JobReceipt struct {
 	Held        int64           `json:"held"`         // deletions that wait for approval
 	Paused      string          `json:"paused"`       // why the job is paused, "" if it is not
 	Error       string          `json:"error"`        // why the job does not run or gets no further, "" if it does
+	TimedOut    bool            `json:"timed_out"`    // the time was up before it was done
 }
 
 // An Explanation is the story of one file.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,18 +77,51 @@ func (c *Client) Status(ctx context.Context, job string) (Status, error) {
 // Wait returns once every change made before the call is verified in OSS, of
 // these jobs or, with none, of all. A job that is paused by hand is not waited
 // for. When ctx ends first, its error is returned with a receipt of what is
-// known then, which is empty if the agent does not tell.
+// known then, which is empty if the agent does not tell. A deadline that has
+// passed leaves the agent the time to look whether there is anything to wait
+// for.
 func (c *Client) Wait(ctx context.Context, jobs []string) (Receipt, error) {
+	form := url.Values{"job": jobs}
+	asking := ctx
+	if at, ok := ctx.Deadline(); ok {
+		form.Set("most", max(time.Until(at), 0).String())
+		var cancel context.CancelFunc
+		asking, cancel = pastDeadline(ctx, partingTime)
+		defer cancel()
+	}
 	var r Receipt
-	err := c.do(ctx, http.MethodGet, "wait", url.Values{"job": jobs}, &r)
-	if ctx.Err() == nil {
+	err := c.do(asking, http.MethodGet, "wait", form, &r)
+	switch {
+	case err == nil && slices.ContainsFunc(r.Jobs, func(j JobReceipt) bool { return j.TimedOut }):
+		return r, context.DeadlineExceeded
+	case asking.Err() == nil:
 		return r, err
 	}
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), partingTime)
 	defer cancel()
 	// What cannot be told any more is left out.
 	_ = c.do(late, http.MethodGet, "receipt", url.Values{"job": jobs}, &r)
-	return r, ctx.Err()
+	return r, cmp.Or(ctx.Err(), asking.Err())
+}
+
+// pastDeadline returns a context that ends as ctx does, but a while after its
+// deadline.
+func pastDeadline(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
+	at, _ := ctx.Deadline()
+	past, cancel := context.WithDeadline(context.WithoutCancel(ctx), later(at, time.Now()).Add(while))
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			cancel()
+		}
+	})
+	return past, func() { stop(); cancel() }
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // Why returns the story of one file by its absolute path on this machine.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -34,8 +35,15 @@ func (c *control) status(_ context.Context, jobs []*config.Job, r *http.Request)
 	return c.agent.status(r.Context(), jobs), nil
 }
 
-func (c *control) wait(ctx context.Context, jobs []*config.Job, _ *http.Request) (any, error) {
-	return c.agent.wait(ctx, jobs)
+func (c *control) wait(ctx context.Context, jobs []*config.Job, r *http.Request) (any, error) {
+	most := noLimit
+	if text := r.Form.Get("most"); text != "" {
+		var err error
+		if most, err = time.ParseDuration(text); err != nil {
+			return nil, fmt.Errorf("wait: most: %w", err)
+		}
+	}
+	return c.agent.wait(ctx, jobs, most)
 }
 
 func (c *control) receipt(_ context.Context, jobs []*config.Job, r *http.Request) (any, error) {

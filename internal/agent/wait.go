@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -10,23 +11,34 @@ import (
 	"github.com/osssync/osssync/internal/plan"
 )
 
+const (
+	leastWait = 500 * time.Millisecond // what an idle watcher takes many times over
+	noLimit   = 100 * 365 * 24 * time.Hour
+)
+
 // wait returns a receipt once every change that was made before the call is
-// verified in OSS, of all these jobs. It waits for a job that does not run,
-// for it will; and not for one that is paused by hand. An error is ctx.Err(),
-// or an *UnknownJobError for a job that was removed meanwhile.
-func (a *Agent) wait(ctx context.Context, jobs []*config.Job) (Receipt, error) {
+// verified in OSS, of all these jobs. It waits for a job that does not run, for
+// it will; and not for one that is paused by hand. When that takes longer than
+// most, jobs that are not through are said to be timed out; no wait is so short
+// that it could not find out what is so already. An error is ctx.Err(), or an
+// *UnknownJobError for a job that was removed meanwhile.
+func (a *Agent) wait(ctx context.Context, jobs []*config.Job, most time.Duration) (Receipt, error) {
 	r := Receipt{Jobs: make([]JobReceipt, len(jobs))}
 	g, gctx := errgroup.WithContext(ctx)
+	timed, cancel := context.WithTimeout(gctx, max(most, leastWait))
+	defer cancel()
 	for i, job := range jobs {
 		g.Go(func() (err error) {
-			r.Jobs[i], err = a.waitJob(gctx, job.Name)
+			r.Jobs[i], err = a.waitJob(gctx, timed, job.Name)
 			return err
 		})
 	}
 	return r, g.Wait()
 }
 
-func (a *Agent) waitJob(ctx context.Context, job string) (JobReceipt, error) {
+// waitJob waits until the time is up, and asks how things stand until ctx is
+// done.
+func (a *Agent) waitJob(ctx, timed context.Context, job string) (JobReceipt, error) {
 	for {
 		p := a.roster.view(job)
 		switch {
@@ -36,13 +48,13 @@ func (a *Agent) waitJob(ctx context.Context, job string) (JobReceipt, error) {
 		case p.paused:
 			return a.jobReceipt(ctx, job), nil
 		case p.line != nil:
-			seq, err := p.line.settled(ctx, p.changed)
+			seq, err := p.line.settled(timed, p.changed)
 			if err == nil {
 				r := a.jobReceipt(ctx, job)
 				r.Sequence, r.Done = seq, true
 				return r, nil
 			}
-			if ctx.Err() == nil && !errors.Is(err, plan.ErrClosed) && !errors.Is(err, context.Canceled) {
+			if timed.Err() == nil && !errors.Is(err, plan.ErrClosed) && !errors.Is(err, context.Canceled) {
 				r := a.jobReceipt(ctx, job)
 				r.Error = err.Error()
 				return r, nil
@@ -50,8 +62,13 @@ func (a *Agent) waitJob(ctx context.Context, job string) (JobReceipt, error) {
 		}
 		select {
 		case <-p.changed:
-		case <-ctx.Done():
-			return JobReceipt{}, ctx.Err()
+		case <-timed.Done():
+			if ctx.Err() != nil {
+				return JobReceipt{}, ctx.Err()
+			}
+			r := a.jobReceipt(ctx, job)
+			r.TimedOut = true
+			return r, nil
 		}
 	}
 }
