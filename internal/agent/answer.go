@@ -15,7 +15,7 @@ type JobReceipt struct {
 	// is of a file in Failed, or is a deletion in Held.
 	Done bool `json:"done"`
 
-	Sequence    uint64          `json:"sequence"`     // number of the newest change that was waited for
+	Sequence    uint64          `json:"sequence"`     // number of the newest change that was waited for; never less than before while the agent lives
 	Files       int64           `json:"files"`        // in the index now
 	Bytes       int64           `json:"bytes"`        // sum of their sizes
 	LastKey     string          `json:"last_key"`     // of the object verified last since the agent started

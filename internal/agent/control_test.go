@@ -17,7 +17,6 @@ import (
 
 	"github.com/osssync/osssync/internal/config"
 	"github.com/osssync/osssync/internal/plan"
-	"github.com/osssync/osssync/internal/upload"
 	"github.com/osssync/osssync/internal/watch"
 )
 
@@ -109,60 +108,6 @@ func TestControl(t *testing.T) {
 		if !strings.Contains(log.String(), msg) {
 			t.Errorf("the log does not have %q", msg)
 		}
-	}
-}
-
-// watchLine has a line watch an empty directory until the test ends.
-func watchLine(t *testing.T, l *line) {
-	t.Helper()
-	dir := t.TempDir()
-	tree, err := upload.OpenTree(dir, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tree.Close()
-	opened, err := tree.Identity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.watcher = watch.New(dir, &sink{
-		lane: l.lane, opened: opened, report: func(plan.Event) {}, log: slog.New(slog.DiscardHandler),
-		scanned: func(context.Context) error { return nil },
-	}, watch.Options{})
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = l.watcher.Run(ctx) })
-	t.Cleanup(wg.Wait)
-	t.Cleanup(cancel)
-}
-
-// TestWaitTellsApart waits for two jobs of which one is through and the other
-// never will be, with time and without: of each it is told how it is.
-func TestWaitTellsApart(t *testing.T) {
-	a, c, _ := newControl(t, Options{}, "through", "broken")
-	l, _ := a.roster.find("through")
-	watchLine(t, l)
-	for _, most := range []time.Duration{0, time.Nanosecond, leastWait + 100*time.Millisecond} {
-		ctx, cancel := context.WithTimeout(t.Context(), most)
-		defer cancel()
-		r, err := c.Wait(ctx, nil)
-		if !errors.Is(err, context.DeadlineExceeded) || len(r.Jobs) != 2 {
-			t.Fatalf("a wait of %v = %+v, %v", most, r, err)
-		}
-		if one := r.Jobs[0]; !one.Done || one.TimedOut || one.Error != "" {
-			t.Errorf("a wait of %v tells of the job that is through: %+v", most, one)
-		}
-		if one := r.Jobs[1]; one.Done || !one.TimedOut || !strings.Contains(one.Error, "no such directory") {
-			t.Errorf("a wait of %v tells of the job that does not run: %+v", most, one)
-		}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 0)
-	defer cancel()
-	if r, err := c.Wait(ctx, []string{"through"}); err != nil || !r.Jobs[0].Done {
-		t.Errorf("a wait without time for what is through = %+v, %v", r, err)
-	}
-	if _, err := NewClient([]string{testSocket(t)}).Wait(ctx, nil); !errors.Is(err, ErrNotRunning) {
-		t.Errorf("a wait without time for no agent: %v", err)
 	}
 }
 

@@ -27,6 +27,8 @@ type line struct {
 	options watch.Options
 	watcher *watch.Watcher
 	proof   proof
+
+	first, last uint64 // sequence numbers of the job before this line began and when it ended, the roster's
 }
 
 // open prepares one job: its source, its bucket, its part of the index, its

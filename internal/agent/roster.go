@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"math"
 	"slices"
 	"sync"
 
@@ -11,8 +12,9 @@ import (
 // concurrent use.
 type roster struct {
 	mu      sync.Mutex
-	jobs    []*config.Job    // as they are configured now
-	posts   map[string]*post // by job
+	jobs    []*config.Job     // as they are configured now
+	posts   map[string]*post  // by job
+	numbers map[string]uint64 // newest sequence number of each job that ran once, as it is told
 	hurried bool
 	whole   chan struct{} // closed when every job was scanned as a whole
 	once    sync.Once
@@ -30,7 +32,7 @@ type post struct {
 }
 
 func newRoster(jobs []*config.Job) *roster {
-	return &roster{jobs: jobs, posts: map[string]*post{}, whole: make(chan struct{})}
+	return &roster{jobs: jobs, posts: map[string]*post{}, numbers: map[string]uint64{}, whole: make(chan struct{})}
 }
 
 // post returns what is known of a job. The mutex is held.
@@ -106,6 +108,7 @@ func (r *roster) add(l *line) {
 	defer r.mu.Unlock()
 	p := r.post(l.job.Name)
 	p.line, p.fault = l, nil
+	l.first, l.last = r.numbers[l.job.Name], math.MaxUint64
 	if p.paused {
 		l.lane.Pause()
 	}
@@ -119,10 +122,24 @@ func (r *roster) add(l *line) {
 func (r *roster) remove(l *line) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	l.last = l.first + l.lane.Sequence()
+	r.numbers[l.job.Name] = l.last
 	if p := r.posts[l.job.Name]; p != nil && p.line == l {
 		p.line = nil
 		p.change()
 	}
+}
+
+// number returns what a sequence number of a job's lane is called outside, where
+// numbers go on when the job starts anew. Without a line it is that of the newest
+// change that is known.
+func (r *roster) number(job string, l *line, seq uint64) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l == nil {
+		return r.numbers[job]
+	}
+	return min(l.first+seq, l.last)
 }
 
 // fail notes why a job does not run.

@@ -51,7 +51,7 @@ func (a *Agent) waitJob(ctx, timed context.Context, job string) (JobReceipt, err
 			seq, err := p.line.settled(timed, p.changed)
 			if err == nil {
 				r := a.jobReceipt(ctx, job)
-				r.Sequence, r.Done = seq, true
+				r.Sequence, r.Done = a.roster.number(job, p.line, seq), true
 				return r, nil
 			}
 			if timed.Err() == nil && !errors.Is(err, plan.ErrClosed) && !errors.Is(err, context.Canceled) {
@@ -115,10 +115,10 @@ func (a *Agent) jobReceipt(ctx context.Context, job string) JobReceipt {
 	}
 	r.LastKey = p.lastKey
 	if p.line == nil {
-		r.Error = notRunning(p.fault)
+		r.Sequence, r.Error = a.roster.number(job, nil, 0), notRunning(p.fault)
 		return r
 	}
-	r.Sequence = p.line.lane.Sequence()
+	r.Sequence = a.roster.number(job, p.line, p.line.lane.Sequence())
 	st, err := p.line.lane.Status(ctx)
 	if err != nil {
 		r.Error = "the index cannot be read: " + err.Error()
