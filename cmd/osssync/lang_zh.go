@@ -76,11 +76,12 @@ ETag 不足以判断的对象再查询其 CRC-64。也不读取文件：由大�
   pending   文件之后有变化，尚未上传
   gone      文件已不存在
   unread    无法得知文件的情况
-索引中没有的对象只计数，用 --json 可列出。--repair 会重新上传缺失或不同的对象：代理在运行时由代理上传，
-否则像 sync 一样跑一遍。有差异且未处理时退出码为 3。角色需要各前缀的 oss:ListObjects，以及查询 CRC-64 的
+索引中没有的对象只计数，用 --json 可列出。--repair 会重新上传缺失或不同的对象：代理在运行时由代理上传
+并等待其完成，否则像 sync 一样跑一遍。有差异且未处理时退出码为 3。角色需要各前缀的 oss:ListObjects，以及查询 CRC-64 的
 oss:GetObject；osssync policy --verify 可输出该策略。`,
 	"send again what is missing or differs in the bucket": "重新上传存储空间中缺失或不同的对象",
-	repairHint: "osssync verify --repair 会重新上传存储空间中缺失或不同的对象",
+	yetToSendHint: "代理会继续重试，完成之前 verify 都会显示它们；osssync why FILE 说明某个文件的情况",
+	repairHint:    "osssync verify --repair 会重新上传存储空间中缺失或不同的对象",
 	"allow osssync ls on the jobs' prefixes too, and doctor to list unfinished uploads":                                                 "同时允许对各任务的前缀执行 osssync ls，并允许 doctor 列出未完成的分片上传",
 	"let a lifecycle rule of the bucket end multipart uploads after some days, or end these with: ossutil rm -r -m oss://BUCKET/PREFIX": "用存储空间的生命周期规则在若干天后清理未完成的分片上传，或用以下命令清理：ossutil rm -r -m oss://BUCKET/PREFIX",
 	"print the trust policy of the instance's role":                                                                                     "输出实例角色的信任策略",
@@ -184,7 +185,7 @@ oss:GetObject；osssync policy --verify 可输出该策略。`,
 	"In OSS: nothing that the index knows of.":                 "OSS 中：索引里没有。",
 	"In OSS: %s, %s (%s bytes), CRC-64 %s":                     "OSS 中：%s，%s（%s 字节），CRC-64 %s",
 	", verified %s":                                            "，验证于 %s",
-	"; known from a listing, not verified yet":                 "；来自列表，尚未验证",
+	"; yet to be compared with the file":                       "；尚待与文件核对",
 	"; the file has changed since":                             "；文件之后又有变化",
 	"; that is what is on disk":                                "；与磁盘上的一致",
 	".":                                                        "。",

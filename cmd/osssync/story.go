@@ -100,7 +100,7 @@ func (s *storyteller) index(a whyAnswer) string {
 	}
 	switch {
 	case i.Assumed:
-		l += s.say("; known from a listing, not verified yet")
+		l += s.say("; yet to be compared with the file")
 	case a.Disk.Exists && a.Disk.MTime != nil && (i.Size != a.Disk.Size || !i.MTime.Equal(*a.Disk.MTime)):
 		l += s.say("; the file has changed since")
 	case a.Disk.Exists:

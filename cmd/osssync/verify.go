@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,9 +24,12 @@ times tell whether one has changed. Prints a line for each difference:
   unread    nothing can be told of the file
 Objects that the index knows nothing of are counted, and listed with --json.
 With --repair what is missing or differs is sent again: by the agent if it runs,
-else in a pass like sync. The exit code is 3 if something differs and is left so.
+which is waited for, else in a pass like sync. The exit code is 3 if something
+differs and is left so.
 The role needs oss:ListObjects below the prefixes and oss:GetObject for the
 CRC-64s; osssync policy --verify prints the policy.`
+
+const yetToSendHint = "the agent goes on trying, and verify shows them until it is done; osssync why FILE tells the story of one"
 
 const repairHint = "osssync verify --repair sends again what is missing or differs in the bucket"
 
@@ -88,7 +92,7 @@ func (c *verifyCommand) prepare(ctx context.Context, conf *config.Config, how *a
 	switch {
 	case !c.repair:
 	case err == nil:
-		how.Recheck = client.Recheck
+		how.Recheck, how.Await = client.Recheck, awaitRepair(client)
 	case errors.Is(err, agent.ErrNotRunning):
 		how.Resend = true
 	default:
@@ -100,12 +104,13 @@ func (c *verifyCommand) prepare(ctx context.Context, conf *config.Config, how *a
 // outcome turns what was found, and done about it, into the error that has the
 // right exit code.
 func (c *verifyCommand) outcome(ctx context.Context, out *verifyOutput, how agent.VerifyOptions, sum agent.Verified, err error) error {
-	left := sum
-	if c.repair {
-		left.Missing, left.Differ = 0, max(0, sum.Missing+sum.Differ-sum.Repaired)
-	}
+	left, good := sum, sum.Resent
 	if how.Resend {
+		good = sum.Repaired            // what could not be sent is told by itself
 		left.Pending, left.Gone = 0, 0 // the pass has seen to them
+	}
+	if c.repair {
+		left.Missing, left.Differ = 0, max(0, sum.Missing+sum.Differ-good)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -118,6 +123,8 @@ func (c *verifyCommand) outcome(ctx context.Context, out *verifyOutput, how agen
 		return &commandError{exitPaused, fmt.Errorf("verify: deletions are held: %w", out.held), heldHint}
 	case left.Equal():
 		return nil
+	case how.Recheck != nil && sum.Resent < sum.Repaired:
+		return yetToSend(sum)
 	}
 	h := ""
 	if left.Missing+left.Differ > 0 && !c.repair {
@@ -125,4 +132,46 @@ func (c *verifyCommand) outcome(ctx context.Context, out *verifyOutput, how agen
 	}
 	n := left.Missing + left.Differ + left.Pending + left.Gone + left.Unread
 	return &commandError{exitPartial, fmt.Errorf("verify: %d differences in %d files", n, sum.Files), h}
+}
+
+// repairLook is how often verify looks whether the agent gets any further.
+const repairLook = 5 * time.Second
+
+// awaitRepair returns what waits until the agent has sent what a job was given,
+// or tells why it will not soon.
+func awaitRepair(client *agent.Client) func(ctx context.Context, job string) (string, error) {
+	return func(ctx context.Context, job string) (string, error) {
+		for {
+			look, cancel := context.WithTimeout(ctx, repairLook)
+			r, err := client.Wait(look, []string{job})
+			cancel()
+			switch {
+			case ctx.Err() != nil:
+				return "", ctx.Err()
+			case err != nil && !errors.Is(err, context.DeadlineExceeded):
+				return "", agentError("verify", err)
+			case len(r.Jobs) != 1:
+				return "the agent does not tell", nil
+			}
+			switch j := r.Jobs[0]; {
+			case j.Error != "":
+				return j.Error, nil
+			case len(j.Failed) > 0:
+				return j.Failed[0].Path + ": " + j.Failed[0].Error, nil
+			case j.Done:
+				return "", nil
+			case !j.TimedOut:
+				return j.Paused, nil
+			}
+		}
+	}
+}
+
+// yetToSend says that the agent has not made good all that it was given.
+func yetToSend(sum agent.Verified) error {
+	err := fmt.Errorf("verify: %d of %d files are yet to be sent again", sum.Repaired-sum.Resent, sum.Repaired)
+	if len(sum.Unsent) > 0 {
+		err = fmt.Errorf("%w: %s", err, strings.Join(sum.Unsent, "; "))
+	}
+	return &commandError{exitPartial, err, yetToSendHint}
 }

@@ -31,8 +31,8 @@ type verifyTotals struct {
 	Gone     int64   `json:"gone"`
 	Unread   int64   `json:"unread"`
 	Strange  int64   `json:"strange"`
-	Repaired int64   `json:"repaired"` // entries dropped so that the files are sent again
-	Uploaded int64   `json:"uploaded"` // files, by the pass that followed
+	Repaired int64   `json:"repaired"` // files to be sent again because of that
+	Uploaded int64   `json:"uploaded"` // by the pass that followed; or those of them that the agent has made good
 	Failed   int64   `json:"failed"`
 	Requests int64   `json:"requests"`
 	Seconds  float64 `json:"seconds"`
@@ -125,7 +125,7 @@ func (o *verifyOutput) finish(v agent.Verified, requests int64) {
 	o.clear()
 	t := verifyTotals{
 		Files: v.Files, Missing: v.Missing, Differs: v.Differ, Pending: v.Pending, Gone: v.Gone, Unread: v.Unread,
-		Strange: v.Strange, Repaired: v.Repaired, Uploaded: o.uploaded, Failed: o.failed,
+		Strange: v.Strange, Repaired: v.Repaired, Uploaded: o.uploaded + v.Resent, Failed: o.failed,
 		Requests: requests, Seconds: time.Since(o.begun).Seconds(),
 	}
 	if o.json {

@@ -61,7 +61,7 @@ type IndexStory struct {
 	CRC64    string     `json:"crc64"` // ECMA, decimal, as OSS writes it
 	ETag     string     `json:"etag"`
 	Recorded *time.Time `json:"recorded"` // UTC, when OSS confirmed it; nil: not known
-	Assumed  bool       `json:"assumed"`  // from a listing, not yet verified
+	Assumed  bool       `json:"assumed"`  // from a listing, or doubted by verify, and not yet compared with the file
 }
 
 // A PendingStory is what a file waits for.

@@ -173,10 +173,10 @@ func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 	return r, err
 }
 
-// Recheck makes a job forget, durably, what it knows of these files and look at
-// them again, so that each is sent once more. The paths are absolute or
-// relative to the source with / between the elements. It returns how many were
-// forgotten.
+// Recheck makes a job distrust, durably, what it knows of these files and look at
+// them again, so that each is sent once more whose object is not what it should
+// be. The paths are absolute or relative to the source with / between the
+// elements. It returns how many were handed over.
 func (c *Client) Recheck(ctx context.Context, job string, paths []string) (int, error) {
 	total := 0
 	for len(paths) > 0 {

@@ -242,7 +242,7 @@ func TestRecheckInPieces(t *testing.T) {
 		defer mu.Unlock()
 		requests++
 		got = append(got, r.Form["path"]...)
-		reply(w, http.StatusOK, forgotten{len(r.Form["path"])})
+		reply(w, http.StatusOK, rechecked{len(r.Form["path"])})
 	})}
 	defer srv.Close()
 	go srv.Serve(ln)

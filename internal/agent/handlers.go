@@ -9,23 +9,17 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/osssync/osssync/internal/config"
 	"github.com/osssync/osssync/internal/plan"
 )
-
-// forgetters is how many files are forgotten at once, so that they share the
-// commits of the index.
-const forgetters = 64
 
 // told is the answer to what changes jobs.
 type told struct {
 	Jobs []string `json:"jobs"`
 }
 
-// forgotten is the answer to a recheck.
-type forgotten struct {
+// rechecked is the answer to a recheck.
+type rechecked struct {
 	Files int `json:"files"`
 }
 
@@ -124,12 +118,12 @@ func (c *control) recheck(ctx context.Context, _ []*config.Job, r *http.Request)
 		return nil, err
 	}
 	c.note(ctx, "told to send files again", l.job.Name)
-	// To the end, even if the client goes: what is forgotten must be looked at.
+	// To the end, even if the client goes: what is distrusted must be looked at.
 	n, err := l.recheck(context.WithoutCancel(ctx), r.Form["path"])
 	if err != nil {
 		return nil, fmt.Errorf("recheck %s: %w", l.job.Name, err)
 	}
-	return forgotten{n}, nil
+	return rechecked{n}, nil
 }
 
 // one returns the line of the one job that a request is about.
@@ -145,8 +139,8 @@ func (c *control) one(r *http.Request, verb string) (*line, error) {
 	return l, nil
 }
 
-// recheck forgets what the index holds of these files, and has them looked at.
-// A path may be absolute. It returns how many were forgotten.
+// recheck has the index distrust what it holds of these files, and has them
+// looked at. A path may be absolute. It returns how many they were.
 func (l *line) recheck(ctx context.Context, paths []string) (int, error) {
 	var rels []string
 	for _, path := range paths {
@@ -159,16 +153,11 @@ func (l *line) recheck(ctx context.Context, paths []string) (int, error) {
 		}
 		rels = append(rels, path)
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(forgetters)
-	for _, rel := range rels {
-		g.Go(func() error {
-			if err := l.root.Forget(gctx, rel); err != nil {
-				return err
-			}
-			l.lane.Hint(rel, plan.Moved)
-			return nil
-		})
+	if err := distrust(ctx, l.root, rels); err != nil {
+		return 0, err
 	}
-	return len(rels), g.Wait()
+	for _, rel := range rels {
+		l.lane.Hint(rel, plan.Moved)
+	}
+	return len(rels), nil
 }

@@ -48,7 +48,7 @@ func (c *check) look(ctx context.Context, path string, e *state.Entry) (*Differe
 		return nil, err
 	case stored.Size != e.Size:
 		d.Kind, d.Reason = Differs, fmt.Sprintf("the object has %d bytes, not %d", stored.Size, e.Size)
-	case stored.CRC64 != e.CRC64 && !e.Assumed:
+	case stored.CRC64 != e.CRC64 && (!e.Assumed || distrusted(e)):
 		d.Kind, d.Reason = Differs, "the object has another CRC-64"
 	default:
 		return nil, nil
@@ -99,14 +99,13 @@ func (c *check) accuse(s suspect) {
 	c.suspects = append(c.suspects, s)
 }
 
-// convict reports a difference, and has the file sent again if that makes it
-// good.
+// convict reports a difference, and has the file sent again if there is one.
 func (c *check) convict(s suspect) {
 	c.found(s.Difference)
 	if s.Kind == Strange {
 		return
 	}
-	if _, err := c.tree.Stat(s.Path); err == nil || s.Kind == Missing {
+	if _, err := c.tree.Stat(s.Path); err == nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.resend = append(c.resend, s.Path)

@@ -48,7 +48,10 @@ type Verified struct {
 	Gone     int64
 	Unread   int64
 	Strange  int64
-	Repaired int64 // entries that were dropped, so that the files are sent again
+	Repaired int64 // files that are to be sent again because of that
+	Resent   int64 // those of them that the agent has made good, where Await was there to see it
+
+	Unsent []string // why the agent did not do so with the others, as far as it told
 }
 
 // Equal says whether all that was compared is as the index has it.
@@ -62,6 +65,7 @@ type VerifyOptions struct {
 	Report   func(Difference)                                                   // hears of each; one call at a time
 	Progress func(files int64)                                                  // hears now and then how many files were compared
 	Recheck  func(ctx context.Context, job string, paths []string) (int, error) // has files sent again whose objects are missing or differ
+	Await    func(ctx context.Context, job string) (why string, err error)      // returns when all that is, and why no more will be soon
 	Beside   bool                                                               // an agent is at work: what differs is looked at again, a few seconds later
 	Resend   bool                                                               // send them again in a pass like Sync; the index must not be in use
 }
@@ -115,6 +119,7 @@ type check struct {
 
 	suspects []suspect // to be looked at again; guarded by the verifier's mutex
 	resend   []string  // paths to be sent again; likewise
+	handed   []string  // those that were given to the agent
 }
 
 // errUnknown says that a job was never run.
@@ -156,7 +161,10 @@ func (v *verifier) job(ctx context.Context, ix index, job *config.Job) error {
 	if err != nil {
 		return err
 	}
-	return c.flush(ctx)
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	return c.await(ctx)
 }
 
 // byListing compares the entries with a listing of the bucket.
@@ -232,6 +240,8 @@ func (c *check) disk(path string, e *state.Entry) {
 		d.Kind, d.Reason = Gone, "not a regular file any more"
 	case err != nil:
 		d.Kind, d.Reason = Unread, err.Error()
+	case distrusted(e):
+		d.Kind, d.Reason = Pending, "an earlier verify has it sent again"
 	case v.Size != e.Size:
 		d.Kind, d.Reason = Pending, fmt.Sprintf("the file has %d bytes, not %d", v.Size, e.Size)
 	case v.MTime != e.MTime:
@@ -268,32 +278,4 @@ func (c *check) counted(ctx context.Context, n int64) error {
 		return c.flush(ctx)
 	}
 	return nil
-}
-
-// flush ends what is in doubt, and has files sent again, if that is wanted.
-func (c *check) flush(ctx context.Context) error {
-	if err := c.settle(ctx); err != nil {
-		return err
-	}
-	c.mu.Lock()
-	paths := c.resend
-	c.resend = nil
-	c.mu.Unlock()
-	if len(paths) == 0 {
-		return nil
-	}
-	n := 0
-	var err error
-	switch {
-	case c.opt.Recheck != nil:
-		n, err = c.opt.Recheck(ctx, c.name, paths)
-	case c.root != nil:
-		if err = c.root.ForgetAll(ctx, paths); err == nil {
-			n = len(paths)
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sum.Repaired += int64(n)
-	return err
 }

@@ -253,8 +253,13 @@ func TestRecheck(t *testing.T) {
 	c := d.control(b)
 	settle(t, c)
 	before := statusOf(t, c, "docs").Uploaded
-	n, err := c.Recheck(within(t), "docs", []string{"a", filepath.Join(source, "d/b")})
-	if err != nil || n != 2 {
+	for _, key := range []string{"a", "d/b"} { // d/c is in order, and is to be left so
+		if err := b.Remove(key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, err := c.Recheck(within(t), "docs", []string{"a", filepath.Join(source, "d/b"), "d/c"})
+	if err != nil || n != 3 {
 		t.Fatalf("recheck: %d, %v", n, err)
 	}
 	settle(t, c)
