@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -26,22 +27,43 @@ const completionTime = 500 * time.Millisecond
 func (a *app) agentClient() *agent.Client {
 	c, err := a.load(false)
 	if err == nil {
-		return agent.NewClient(config.Sockets(c.StateDir()))
+		return a.clientOf(c.StateDir())
 	}
 	path, explicit := config.Find(a.configFile)
 	if _, statErr := os.Stat(path); explicit || !errors.Is(statErr, fs.ErrNotExist) {
-		for line := range strings.SplitSeq(err.Error(), "\n") {
-			fmt.Fprintln(a.stderr, "osssync: warning: "+printable(line))
-		}
+		a.warnOf(err)
 	}
 	return a.looseClient()
+}
+
+func (a *app) warnOf(err error) {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintln(a.stderr, "osssync: warning: "+printable(line))
+	}
+}
+
+// clientOf returns a client of the agent with this state directory, or of one that
+// was started with the configuration file when that named another.
+func (a *app) clientOf(stateDir string) *agent.Client {
+	return agent.NewClient(config.Sockets(stateDir)).Elsewhere(a.configPath(), config.AllSockets())
+}
+
+// configPath returns the absolute path of the configuration file, "" where that
+// cannot be told.
+func (a *app) configPath() string {
+	path, _ := config.Find(a.configFile)
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return ""
+	}
+	return path
 }
 
 // looseClient is agentClient without a look at whether the configuration is
 // right.
 func (a *app) looseClient() *agent.Client {
 	path, _ := config.Find(a.configFile)
-	return agent.NewClient(config.Sockets(config.LooseStateDir(path)))
+	return a.clientOf(config.LooseStateDir(path))
 }
 
 // approveHint is the way out of held deletions.

@@ -88,6 +88,12 @@ func (a *app) reloadCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			done, err := a.looseClient().Reload(cmd.Context())
+			if errors.Is(err, agent.ErrNotRunning) {
+				// It may be that the file does not tell where to look.
+				if _, bad := a.load(false); bad != nil {
+					a.warnOf(bad)
+				}
+			}
 			if err != nil {
 				return agentError("reload", err)
 			}

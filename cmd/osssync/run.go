@@ -81,6 +81,7 @@ func (a *app) run(ctx context.Context) error {
 func (a *app) daemonOptions(ctx context.Context, s *session) agent.Options {
 	opt := s.agentOptions(ctx, jobPointers(s.config))
 	opt.Sockets = config.Sockets(s.config.StateDir())
+	opt.ConfigFile = a.configPath()
 	opt.About = s.about
 	opt.Reload = func() (*config.Config, []*config.Job, error) {
 		c, err := a.load(false)

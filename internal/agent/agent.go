@@ -59,6 +59,10 @@ type Options struct {
 	// config.Sockets tells them; nil means that it does not.
 	Sockets []string
 
+	// ConfigFile is the absolute path of the file that Config was read from, by
+	// which a Client can know this agent too; "" for none.
+	ConfigFile string
+
 	// About returns what the agent itself cannot tell of its status. nil means
 	// that there is nothing.
 	About func() Status

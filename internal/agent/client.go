@@ -3,16 +3,11 @@ package agent
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/osssync/osssync/internal/plan"
@@ -37,14 +32,10 @@ var ErrNotRunning = errors.New("agent is not running")
 // A Client talks to the running agent over its control socket. It is safe for
 // concurrent use.
 type Client struct {
-	doors []door
-	home  string // the socket that only an agent of the same state directory has
-}
-
-// A door is one of the addresses at which the agent may be.
-type door struct {
-	socket string
-	http   *http.Client
+	doors  []door
+	home   string // the socket that only an agent of the same state directory has
+	config string // the file that an agent elsewhere was started with; "" for none
+	others []door // where that one may be, too
 }
 
 // NewClient returns a client of the agent that listens at one of the sockets,
@@ -53,15 +44,21 @@ func NewClient(sockets []string) *Client {
 	c := &Client{}
 	for _, socket := range sockets {
 		c.home = socket
-		c.doors = append(c.doors, door{socket, &http.Client{
-			Transport: &http.Transport{
-				DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-					return dialSocket(ctx, socket)
-				},
-				DisableKeepAlives: true,
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}})
+		c.doors = append(c.doors, newDoor(socket))
+	}
+	return c
+}
+
+// Elsewhere makes c content with an agent of another state directory, if it was
+// started with this configuration file and none of its own is there: the file may
+// have been changed since, or be gone. Such an agent may listen at other sockets
+// too. The path is absolute.
+func (c *Client) Elsewhere(file string, sockets []string) *Client {
+	c.config = file
+	for _, socket := range sockets {
+		if !slices.ContainsFunc(c.doors, func(d door) bool { return d.socket == socket }) {
+			c.others = append(c.others, newDoor(socket))
+		}
 	}
 	return c
 }
@@ -220,88 +217,4 @@ func (c *Client) soon(ctx context.Context, method, verb string, form url.Values,
 	ctx, cancel := context.WithTimeout(ctx, replyTime)
 	defer cancel()
 	return c.do(ctx, method, verb, form, into)
-}
-
-// do asks the first agent that is there and has the same state directory.
-func (c *Client) do(ctx context.Context, method, verb string, form url.Values, into any) error {
-	missing, denied := ErrNotRunning, error(nil)
-	for _, d := range c.doors {
-		err := d.ask(ctx, c.home, method, verb, form, into)
-		switch {
-		case ctx.Err() != nil:
-			return fmt.Errorf("ask agent: %w", ctx.Err())
-		case errors.Is(err, fs.ErrNotExist), isNoListener(err):
-		case errors.Is(err, errMisdirected):
-			missing = fmt.Errorf("%w with this state directory: the one at %s has another", ErrNotRunning, d.socket)
-		case errors.Is(err, fs.ErrPermission):
-			if denied == nil {
-				denied = &fs.PathError{Op: "control socket", Path: d.socket, Err: fs.ErrPermission}
-			}
-		default:
-			return err
-		}
-	}
-	if denied != nil {
-		return denied
-	}
-	return missing
-}
-
-// errMisdirected is the answer of an agent with another state directory.
-var errMisdirected = errors.New("agent of another state directory")
-
-// ask sends one request to the agent at the door.
-func (d door) ask(ctx context.Context, home, method, verb string, form url.Values, into any) error {
-	target, body := "http://osssync/"+verb, io.Reader(nil)
-	if method == http.MethodGet {
-		target += "?" + form.Encode()
-	} else {
-		body = strings.NewReader(form.Encode())
-	}
-	req, err := http.NewRequestWithContext(ctx, method, target, body)
-	if err != nil {
-		return err
-	}
-	req.Header.Set(homeHeader, home)
-	if body != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	resp, err := d.http.Do(req)
-	if err != nil {
-		return callError(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
-	if err != nil {
-		return callError(err)
-	}
-	if resp.StatusCode == http.StatusForbidden {
-		return fs.ErrPermission
-	}
-	if resp.StatusCode != http.StatusOK {
-		return readProblem(resp.StatusCode, text)
-	}
-	if into == nil {
-		return nil
-	}
-	if err := json.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("read answer of the agent: %w", err)
-	}
-	return nil
-}
-
-// callError makes what broke a call short: the URL in it is of no use to
-// anybody, and an agent that ends in mid-answer is one that does not run.
-func callError(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err
-	}
-	if _, ok := errors.AsType[*net.OpError](err); ok || !isEnd(err) {
-		return err
-	}
-	return fmt.Errorf("%w any more", ErrNotRunning)
-}
-
-func isEnd(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }

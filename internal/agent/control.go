@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -19,6 +20,10 @@ const (
 	// homeHeader names, in a request, the socket that only an agent with the
 	// same state directory has, so that one with another lets it pass.
 	homeHeader = "Osssync-Home"
+
+	// configHeader names the configuration file of who asks, as a path of a URL.
+	// An agent that was started with it answers, whatever its state directory.
+	configHeader = "Osssync-Config"
 
 	writeTime = 10 * time.Second // for a whole answer, once it is known
 	closeTime = time.Second      // for requests under way when the agent has ended
@@ -133,12 +138,12 @@ func (c *control) routes(stopping context.Context) *http.ServeMux {
 func (c *control) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, _ := r.Context().Value(callerKey{}).(caller)
-		home := r.Header.Get(homeHeader)
+		home, file := r.Header.Get(homeHeader), r.Header.Get(configHeader)
 		switch {
 		case !who.allowed:
 			c.agent.log.WarnContext(r.Context(), "stranger at the control socket", "user", who.user, "pid", who.pid)
 			reply(w, http.StatusForbidden, problem{Error: "permission denied: only root, the agent's user and the group of its socket may ask"})
-		case home != "" && home != c.home:
+		case home != "" && home != c.home && (file == "" || file != url.PathEscape(c.agent.opt.ConfigFile)):
 			reply(w, http.StatusMisdirectedRequest, problem{Error: "this agent has another state directory"})
 		default:
 			r.Body = http.MaxBytesReader(w, r.Body, maxForm)

@@ -221,6 +221,53 @@ func TestClientFindsItsAgent(t *testing.T) {
 	}
 }
 
+// TestClientFindsAnAgentElsewhere has agents of two state directories that were
+// started with one configuration file, and a client that knows where only one of
+// them is. That one comes first; the other is found where all can be.
+func TestClientFindsAnAgentElsewhere(t *testing.T) {
+	const file = "/etc/空 %/osssync.toml"
+	shared, mine := testSocket(t), testSocket(t)
+	listen := func(pid int, sockets ...string) (end func()) {
+		a := New(Options{Sockets: sockets, ConfigFile: file, About: func() Status { return Status{PID: pid} }})
+		return a.startControl(t.Context())
+	}
+	defer listen(1, shared, testSocket(t))()
+	end := listen(2, mine)
+	var tests []func() (int, error)
+	ask := func(c *Client) func() (int, error) {
+		return func() (int, error) {
+			st, err := c.Status(t.Context(), "")
+			return st.PID, err
+		}
+	}
+	tests = append(tests,
+		ask(NewClient([]string{shared, mine}).Elsewhere(file, nil)),
+		ask(NewClient([]string{mine}).Elsewhere(file, []string{shared})))
+	for i, test := range tests {
+		if pid, err := test(); pid != 2 || err != nil {
+			t.Errorf("client %d reached agent %d, %v; want its own", i, pid, err)
+		}
+	}
+	end()
+	for i, test := range tests {
+		if pid, err := test(); pid != 1 || err != nil {
+			t.Errorf("client %d reached agent %d, %v; want the one of its file", i, pid, err)
+		}
+	}
+	for _, c := range []*Client{
+		NewClient([]string{shared, mine}),
+		NewClient([]string{mine}).Elsewhere("/etc/other.toml", []string{shared}),
+	} {
+		_, err := c.Status(t.Context(), "")
+		if want := "no socket at " + mine; !errors.Is(err, ErrNotRunning) || !strings.Contains(err.Error(), want) {
+			t.Errorf("a client of another file: %v, want %q", err, want)
+		}
+		if want := "the one at " + shared + " has another state directory"; !strings.Contains(err.Error(), want) {
+			t.Errorf("a client of another file: %v, want %q", err, want)
+		}
+	}
+}
+
 // TestRecheckInPieces wants long lists of paths sent whole, in several requests
 // each of which the server would take.
 func TestRecheckInPieces(t *testing.T) {

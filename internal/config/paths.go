@@ -29,3 +29,7 @@ func DefaultStateDir() string { return defaultStateDir() }
 // Sockets returns the addresses of the agent's control socket, the preferred
 // one first: a path, or the name of a pipe on Windows.
 func Sockets(stateDir string) []string { return sockets(stateDir) }
+
+// AllSockets returns the addresses at which agents of any state directory listen,
+// but for those within these directories.
+func AllSockets() []string { return allSockets() }

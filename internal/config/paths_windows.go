@@ -18,7 +18,9 @@ func defaultPath() string { return filepath.Join(programData(), "osssync.toml") 
 
 func defaultStateDir() string { return programData() }
 
-func sockets(string) []string { return []string{`\\.\pipe\osssync`} }
+func sockets(string) []string { return allSockets() }
+
+func allSockets() []string { return []string{`\\.\pipe\osssync`} }
 
 // within reports whether path is dir or lies below it. Both are clean. Case
 // does not matter to Windows.
