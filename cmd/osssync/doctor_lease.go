@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/osssync/osssync/internal/agent"
@@ -31,8 +32,10 @@ func (d *doctor) checkLease(ctx context.Context, s *session, job *config.Job, ti
 		return []check{warning(name, rival.Hint(), "%v", rival)}
 	case denied(err) && job.Deletes == "keep":
 		return []check{good(name, "not known, for the role may not read %s; this job does without", config.LeaseKey(prefix))}
+	case errors.Is(err, fs.ErrPermission):
+		return []check{failure(name, err, asAgentFix)}
 	case err != nil:
-		return []check{failure(name, err, policyFix)}
+		return []check{requestFailure(ctx, name, err)}
 	case lease == nil:
 		return []check{good(name, "none; no agent has written below this prefix yet")}
 	}

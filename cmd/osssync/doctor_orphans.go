@@ -16,6 +16,7 @@ import (
 )
 
 const (
+	asAgentFix = "run doctor as the user that runs osssync"
 	orphansFix = "let a lifecycle rule of the bucket end multipart uploads after some days, or end these with: ossutil rm -r -m oss://BUCKET/PREFIX"
 
 	mostOrphans = 10_000 // that are counted
@@ -45,7 +46,7 @@ func (d *doctor) checkOrphans(ctx context.Context, s *session, b *bucket.Bucket,
 	}
 	ours, err := unfinished(ctx, d.config.StateDir(), state.RootKey{Source: job.Source, Bucket: job.Bucket, Prefix: prefix})
 	if err != nil {
-		return []check{warning(name, "run doctor as the user that runs osssync",
+		return []check{warning(name, asAgentFix,
 			"%d unfinished uploads below %s; which of them are this agent's is not known: %v", len(list), lead, oneLine(err))}
 	}
 	others := upload.Strangers(list, ours)

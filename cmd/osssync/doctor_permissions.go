@@ -66,15 +66,34 @@ func (p *prober) good(what, format string, args ...any) {
 }
 
 func (p *prober) fail(what string, err error) {
-	fix := "ask again"
-	if errors.Is(err, upload.ThisJob) {
-		fix = policyFix
-	}
-	f := failure(p.title+what, timedOut(p.ctx, err, permissionPatience), fix)
-	if e, ok := errors.AsType[*upload.RequestError](err); ok && e.Code == "AccessDenied" {
+	p.checks = append(p.checks, requestFailure(p.ctx, p.title+what, err))
+}
+
+// requestFixes are the fixes of what OSS refuses for all time, though no policy
+// would change it, by its code.
+var requestFixes = map[string]string{
+	"InvalidBucketName":               "correct the bucket's name",
+	"UserDisable":                     "see in the console why the account may not use OSS, such as an unpaid bill",
+	"SecondLevelDomainForbidden":      "write oss.path_style = false",
+	"InvalidRegion":                   "correct oss.region",
+	"InvalidEncryptionAlgorithmError": "correct the job's encryption",
+	"InvalidStorageClass":             "correct the job's storage_class",
+	"KmsServiceNotEnabled":            "enable KMS in the bucket's region, or change the job's encryption",
+}
+
+// requestFailure is failure for a request that was made to try a permission: only
+// where that is what is missing the policy is the fix.
+func requestFailure(ctx context.Context, name string, err error) check {
+	f := failure(name, timedOut(ctx, err, permissionPatience), "ask again")
+	e, ok := errors.AsType[*upload.RequestError](err)
+	switch {
+	case !ok:
+	case requestFixes[e.Code] != "":
+		f.Fix = requestFixes[e.Code]
+	case e.Class == upload.ThisJob && denied(err):
 		f.Fix = policyFix
 	}
-	p.checks = append(p.checks, f)
+	return f
 }
 
 // header is as the job's objects have it, where that needs permission.

@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/osssync/osssync/internal/creds"
+	"github.com/osssync/osssync/internal/upload"
 )
 
 func TestVerdict(t *testing.T) {
@@ -56,6 +60,38 @@ func TestCheckEnvironment(t *testing.T) {
 	}
 	if strings.Contains(c.Detail+c.Fix, "hush") {
 		t.Errorf("it tells the key: %+v", c)
+	}
+}
+
+// TestRequestFailure holds the fix of each class of errors to be its own.
+func TestRequestFailure(t *testing.T) {
+	refused := func(code string, status int, class upload.Class) error {
+		return &upload.RequestError{Op: "get", Key: "k", Code: code, Status: status, Class: class, Err: errors.New(code)}
+	}
+	over, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	<-over.Done()
+	for _, tt := range []struct {
+		ctx  context.Context
+		err  error
+		fix  string
+		code int
+	}{
+		{t.Context(), refused("AccessDenied", 403, upload.ThisJob), policyFix, exitNoAccess},
+		{t.Context(), refused("", 403, upload.ThisJob), policyFix, exitNoAccess},
+		{t.Context(), refused("NoSuchBucket", 404, upload.ThisJob), "check the bucket's name", exitNoAccess},
+		{t.Context(), refused("InvalidStorageClass", 400, upload.ThisJob), "correct the job's storage_class", exitNoAccess},
+		{t.Context(), refused("UserDisable", 403, upload.ThisJob), "see in the console", exitNoAccess},
+		{t.Context(), refused("SecurityTokenExpired", 403, upload.Credential), "OSS refused the role's credential", exitNoCreds},
+		{t.Context(), refused("InternalError", 500, upload.Transient), "ask again", exitFailed},
+		{t.Context(), refused("", 0, upload.Transient), "check the endpoint", exitFailed},
+		{t.Context(), &creds.Error{Kind: creds.NoRole, Err: errors.New("no role"), Hint: "attach a RAM role"}, "attach a RAM role", exitNoCreds},
+		{over, fmt.Errorf("get: %w", context.DeadlineExceeded), "ask again", exitFailed},
+	} {
+		c := requestFailure(tt.ctx, "x", tt.err)
+		if !strings.HasPrefix(c.Fix, tt.fix) || c.code != tt.code || c.Status != statusFail {
+			t.Errorf("%v: %+v, want the fix %q and code %d", tt.err, c, tt.fix, tt.code)
+		}
 	}
 }
 
