@@ -78,10 +78,10 @@ func agentError(op string, err error) error {
 	if len(config.Mistakes(err)) > 0 {
 		return err // each says where it is
 	}
-	said := fmt.Errorf("%s: %w", op, err)
 	if _, ok := errors.AsType[*agent.UnknownJobError](err); ok {
-		return &commandError{code: exitUsage, err: said}
+		return &commandError{code: exitUsage, err: fmt.Errorf("%s: %w", op, shown(err))}
 	}
+	said := fmt.Errorf("%s: %w", op, err)
 	switch {
 	case errors.Is(err, agent.ErrNotRunning):
 		return &commandError{exitNotRunning, said, startHint}

@@ -69,7 +69,7 @@ func (a *app) approveCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := a.agentClient().Approve(cmd.Context(), args[0])
 			if errors.Is(err, plan.ErrNothingHeld) {
-				return &commandError{exitFailed, fmt.Errorf("approve %s: %w", args[0], plan.ErrNothingHeld), "osssync status shows what each job is doing"}
+				return &commandError{exitFailed, fmt.Errorf("approve %s: %w", printable(args[0]), plan.ErrNothingHeld), "osssync status shows what each job is doing"}
 			}
 			if err != nil {
 				return agentError("approve", err)

@@ -193,4 +193,15 @@ func printable(s string) string {
 	return b.String()
 }
 
+// shown is err with a printable text. Without it the line ends in a name would
+// begin lines of their own, as those of joined errors do.
+func shown(err error) error { return shownError{err} }
+
+type shownError struct{ err error }
+
+func (e shownError) Error() string { return printable(e.err.Error()) }
+
+// Unwrap returns the cause.
+func (e shownError) Unwrap() error { return e.err }
+
 func isControl(r rune) bool { return r < 0x20 && r != '\t' || r >= 0x7f && r < 0xa0 }

@@ -118,9 +118,9 @@ func (c *verifyCommand) outcome(ctx context.Context, out *verifyOutput, how agen
 	case err != nil:
 		return err
 	case out.failed > 0:
-		return &commandError{exitPartial, fmt.Errorf("verify: %d files could not be sent: %w", out.failed, out.firstErr), hint(out.firstErr)}
+		return &commandError{exitPartial, fmt.Errorf("verify: %d files could not be sent: %w", out.failed, shown(out.firstErr)), hint(out.firstErr)}
 	case out.held != nil:
-		return &commandError{exitPaused, fmt.Errorf("verify: deletions are held: %w", out.held), heldHint}
+		return &commandError{exitPaused, fmt.Errorf("verify: deletions are held: %w", shown(out.held)), heldHint}
 	case left.Equal():
 		return nil
 	case how.Recheck != nil && sum.Resent < sum.Repaired:
@@ -171,7 +171,7 @@ func awaitRepair(client *agent.Client) func(ctx context.Context, job string) (st
 func yetToSend(sum agent.Verified) error {
 	err := fmt.Errorf("verify: %d of %d files are yet to be sent again", sum.Repaired-sum.Resent, sum.Repaired)
 	if len(sum.Unsent) > 0 {
-		err = fmt.Errorf("%w: %s", err, strings.Join(sum.Unsent, "; "))
+		err = fmt.Errorf("%w: %s", err, printable(strings.Join(sum.Unsent, "; ")))
 	}
 	return &commandError{exitPartial, err, yetToSendHint}
 }

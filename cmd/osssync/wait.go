@@ -155,11 +155,11 @@ func (c *waitCommand) outcome(r receipt) error {
 	for _, j := range r.Jobs {
 		switch {
 		case j.Error != "":
-			broken = append(broken, "job "+j.Job+": "+j.Error)
+			broken = append(broken, "job "+j.Job+": "+printable(j.Error))
 		case j.Held > 0:
 			paused, hint = append(paused, fmt.Sprintf("job %s holds %d deletions", j.Job, j.Held)), approveHint
 		case j.Paused != "":
-			paused = append(paused, "job "+j.Job+": "+j.Paused)
+			paused = append(paused, "job "+j.Job+": "+printable(j.Paused))
 		case !j.Done && j.Pending == 0:
 			left = append(left, "job "+j.Job+": still looking for what was changed")
 		case !j.Done:

@@ -53,7 +53,7 @@ func (c *whyCommand) run(ctx context.Context, path string) error {
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return fmt.Errorf("why %s: %w", path, err)
+		return fmt.Errorf("why %s: %w", printable(path), shown(err))
 	}
 	e, running, err := c.ask(ctx, abs)
 	if err != nil {
@@ -107,7 +107,7 @@ func (c *whyCommand) ask(ctx context.Context, path string) (e agent.Explanation,
 	case errors.Is(err, fs.ErrPermission) && errors.Is(offlineErr, fs.ErrPermission):
 		return e, false, agentError("why", err) // its hint helps with both
 	case offlineErr != nil:
-		return e, false, fmt.Errorf("why %s: %w", path, offlineErr)
+		return e, false, fmt.Errorf("why %s: %w", printable(path), shown(offlineErr))
 	}
 	return e, false, nil
 }
@@ -141,7 +141,7 @@ func strayError(path, reason string, conf *config.Config) error {
 		}
 		hint = "the sources are: " + strings.Join(sources, ", ")
 	}
-	return &commandError{exitFailed, fmt.Errorf("why %s: %s", path, reason), hint}
+	return &commandError{exitFailed, fmt.Errorf("why %s: %s", printable(path), reason), hint}
 }
 
 // resolved returns a path without symbolic links in its directories, as far as
