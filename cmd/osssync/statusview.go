@@ -67,9 +67,11 @@ func (v *statusView) lines(st agent.Status) []line {
 	return all
 }
 
-// wayOut returns what ends the pause of a job, "" where no command does.
+// wayOut returns what ends the trouble of a job, "" where that is not known.
 func (v *statusView) wayOut(j agent.JobStatus) string {
 	switch {
+	case sourceLost(j.Reason):
+		return v.tr(agent.SourceHint)
 	case j.State != plan.Paused:
 		return ""
 	case strings.HasPrefix(j.Reason, "paused by hand"):
@@ -78,6 +80,12 @@ func (v *statusView) wayOut(j agent.JobStatus) string {
 		return fmt.Sprintf(v.tr("look at the source; if the deletions are meant: osssync approve %s"), j.Name)
 	}
 	return ""
+}
+
+// sourceLost says whether a job does nothing because its source is not there, or
+// cannot be looked at. No approval helps with that.
+func sourceLost(reason string) bool {
+	return strings.Contains(reason, "the source cannot be read: ") || strings.Contains(reason, "the source is not where it was: ")
 }
 
 // agent tells of the agent as a whole.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -63,7 +64,7 @@ func (s *storyteller) job(e agent.Explanation) []string {
 		all = append(all, s.say("It can have no object: %s.", e.KeyError))
 	}
 	if e.Reason != "" {
-		all = append(all, s.say("The job does not run: %s.", e.Reason))
+		all = append(all, s.say("The job does not run: %s.", strings.TrimPrefix(e.Reason, "the job does not run: ")))
 	}
 	return all
 }

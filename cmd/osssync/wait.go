@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -151,13 +152,15 @@ func size(bytes int64) string { return humanize.IBytes(uint64(max(bytes, 0))) }
 func (c *waitCommand) outcome(r receipt) error {
 	c.listFailures(r)
 	var left, broken, paused []string
-	good, hint := 0, ""
+	good, hint := 0, waitHint(r.Jobs)
 	for _, j := range r.Jobs {
 		switch {
 		case j.Error != "":
 			broken = append(broken, "job "+j.Job+": "+printable(j.Error))
+		case j.Paused != "" && sourceLost(j.Paused):
+			paused = append(paused, "job "+j.Job+": "+printable(j.Paused))
 		case j.Held > 0:
-			paused, hint = append(paused, fmt.Sprintf("job %s holds %d deletions", j.Job, j.Held)), approveHint
+			paused = append(paused, fmt.Sprintf("job %s holds %d deletions", j.Job, j.Held))
 		case j.Paused != "":
 			paused = append(paused, "job "+j.Job+": "+printable(j.Paused))
 		case !j.Done && j.Pending == 0:
@@ -168,16 +171,13 @@ func (c *waitCommand) outcome(r receipt) error {
 			good++
 		}
 	}
-	if len(paused) > 0 && hint == "" {
-		hint = "osssync resume JOB ends a pause by hand; osssync approve JOB accepts a changed source"
-	}
 	switch {
 	case r.TimedOut:
-		return &commandError{exitTimedOut, errors.New(strings.Join(append([]string{"wait: timed out"}, append(left, append(broken, paused...)...)...), "; ")), "osssync status shows what each job is doing"}
+		return &commandError{exitTimedOut, errors.New(strings.Join(append([]string{"wait: timed out"}, append(left, append(broken, paused...)...)...), "; ")), cmp.Or(hint, "osssync status shows what each job is doing")}
 	case len(broken) > 0 && good == 0:
-		return &commandError{exitFailed, errors.New("wait: " + strings.Join(broken, "; ")), ""}
+		return &commandError{exitFailed, errors.New("wait: " + strings.Join(broken, "; ")), hint}
 	case len(broken) > 0:
-		return &commandError{exitPartial, errors.New("wait: " + strings.Join(broken, "; ")), ""}
+		return &commandError{exitPartial, errors.New("wait: " + strings.Join(broken, "; ")), hint}
 	case r.FailedFiles > 0:
 		return &commandError{exitPartial, fmt.Errorf("wait: %s failed", files(english, r.FailedFiles)), "osssync why FILE tells the story of one"}
 	case len(paused) > 0:
@@ -186,6 +186,22 @@ func (c *waitCommand) outcome(r receipt) error {
 		return &commandError{exitFailed, errors.New("wait: " + strings.Join(left, "; ")), ""}
 	}
 	return nil
+}
+
+// waitHint returns the way out for the first of the jobs that is held up, "" if
+// none is.
+func waitHint(jobs []agent.JobReceipt) string {
+	for _, j := range jobs {
+		switch {
+		case sourceLost(j.Error + j.Paused):
+			return agent.SourceHint
+		case j.Held > 0:
+			return approveHint
+		case j.Paused != "":
+			return "osssync resume JOB ends a pause by hand; osssync approve JOB accepts a changed source"
+		}
+	}
+	return ""
 }
 
 func (c *waitCommand) listFailures(r receipt) {

@@ -24,6 +24,7 @@ func TestWaitOutcome(t *testing.T) {
 	held.Held = 1001
 	paused := agent.JobReceipt{Job: "quiet", Paused: "paused by hand"}
 	broken := agent.JobReceipt{Job: "lost", Error: "no such directory"}
+	lost := agent.JobReceipt{Job: "usb", Held: 2, Paused: "deletions held: the source cannot be read: open /mnt: no such file or directory"}
 	for _, tt := range []struct {
 		name    string
 		jobs    []agent.JobReceipt
@@ -36,6 +37,7 @@ func TestWaitOutcome(t *testing.T) {
 		{"failed", []agent.JobReceipt{done("docs"), failed}, false, exitPartial, "3 files failed"},
 		{"held", []agent.JobReceipt{done("docs"), held}, false, exitPaused, "job brake holds 1001 deletions"},
 		{"paused", []agent.JobReceipt{done("docs"), paused}, false, exitPaused, "job quiet: paused by hand"},
+		{"source lost", []agent.JobReceipt{done("docs"), lost}, false, exitPaused, "wait: job usb: deletions held: the source cannot be read: open /mnt: no such"},
 		{"failed and held", []agent.JobReceipt{held, failed}, false, exitPartial, "files failed"},
 		{"broken", []agent.JobReceipt{broken}, false, exitFailed, "job lost: no such directory"},
 		{"one broken", []agent.JobReceipt{done("docs"), broken}, false, exitPartial, "job lost"},
@@ -63,6 +65,22 @@ func TestWaitOutcome(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWaitHint holds that nobody is told to approve what no approval can mend.
+func TestWaitHint(t *testing.T) {
+	for want, j := range map[string]agent.JobReceipt{
+		"":               {Job: "docs", Error: "no such bucket"},
+		approveHint:      {Held: 2, Paused: "deletions held: the source is empty"},
+		"osssync resume": {Paused: "paused by hand"},
+		"make the source directory, or mount what belongs there, and let": {Held: 2, Paused: "deletions held: the source cannot be read: open /mnt: no such file or directory"},
+		"make the source directory, or mount what belongs":                {Held: 2, Paused: "deletions held: the source is not where it was: stat /mnt: no such file or directory"},
+		"make the source directory":                                       {Error: "the job does not run: the source cannot be read: open /mnt: no such file or directory"},
+	} {
+		if got := waitHint([]agent.JobReceipt{{Job: "fine", Done: true}, j}); !strings.HasPrefix(got, want) || (want == "") != (got == "") {
+			t.Errorf("%+v: hint %q, want %q", j, got, want)
+		}
 	}
 }
 

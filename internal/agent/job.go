@@ -48,7 +48,7 @@ func (a *Agent) open(ctx context.Context, p *pipeline, job *config.Job) (*line, 
 	}
 	tree, err := upload.OpenTree(job.Source, job.Symlinks == "follow")
 	if err != nil {
-		return nil, err
+		return nil, &SourceError{err}
 	}
 	opened, err := tree.Identity()
 	if err != nil {

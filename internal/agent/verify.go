@@ -137,7 +137,7 @@ func (v *verifier) job(ctx context.Context, ix index, job *config.Job) error {
 	}
 	tree, err := upload.OpenTree(job.Source, job.Symlinks == "follow")
 	if err != nil {
-		return err
+		return &SourceError{err}
 	}
 	defer tree.Close()
 	opt := plan.LaneOptions{Target: &upload.Target{}}

@@ -56,7 +56,9 @@ func (a *Agent) waitJob(ctx, timed context.Context, job string) (JobReceipt, err
 			}
 			if timed.Err() == nil && !errors.Is(err, plan.ErrClosed) && !errors.Is(err, context.Canceled) {
 				r := a.jobReceipt(ctx, job)
-				r.Error = err.Error()
+				if r.Paused == "" { // else that says it
+					r.Error = err.Error()
+				}
 				return r, nil
 			}
 		}
