@@ -40,7 +40,7 @@ th:first-child, td:first-child, .text { text-align: left; overflow-wrap: anywher
 <td>{{count .Indexed}}</td><td>{{count .Pending}} ({{size .PendingBytes}})</td><td>{{age .OldestPendingSeconds}}</td><td>{{.InFlight}}</td>
 <td>{{count .Uploaded}} ({{size .UploadedBytes}})</td><td>{{count .Copied}}</td><td>{{count .Deleted}}</td>
 <td{{if .FailedFiles}} class="bad"{{end}}>{{count .FailedFiles}}</td>
-<td class="text">{{.Watch.Mode}}, {{.Watch.Directories}} directories, {{.Watch.Overflows}} overflows, {{.Watch.Scans}} scans</td></tr>
+<td class="text">{{.Watch.Mode}}, {{.Watch.Directories}} directories, {{.Watch.Overflows}} overflows, {{.Watch.Scans}} scans{{if .Skipped}}, {{.Skipped}} skipped that are no regular files{{end}}</td></tr>
 {{end}}</table>
 {{range .Jobs}}{{if .Failed}}<h2>{{.Name}}: not uploaded</h2>
 <table>

@@ -141,7 +141,7 @@ func (v *statusView) row(j *agent.JobStatus) line {
 	return line{
 		{j.Name, ""}, {v.tr(string(j.State)), stateColor(j.State)},
 		{amount(j.Pending, j.PendingBytes), ""}, {oldest, ""}, {fmt.Sprint(j.InFlight), ""},
-		failed, {done, ""}, {v.watch(j.Watch), ""},
+		failed, {done, ""}, {v.watch(j), ""},
 	}
 }
 
@@ -169,7 +169,8 @@ func (v *statusView) rate(job string) string {
 	return fmt.Sprintf(v.tr("%s/s, %.0f files/s"), humanize.IBytes(uint64(p.bytes)), p.files)
 }
 
-func (v *statusView) watch(w agent.WatchStatus) string {
+func (v *statusView) watch(j *agent.JobStatus) string {
+	w := j.Watch
 	if w.Mode == "" {
 		return "-"
 	}
@@ -179,6 +180,9 @@ func (v *statusView) watch(w agent.WatchStatus) string {
 		parts = append(parts, v.tr("1 directory"))
 	case w.Directories > 1:
 		parts = append(parts, fmt.Sprintf(v.tr("%s directories"), humanize.Comma(int64(w.Directories))))
+	}
+	if j.Skipped > 0 {
+		parts = append(parts, fmt.Sprintf(v.tr("no regular files: %s"), humanize.Comma(j.Skipped)))
 	}
 	if w.Overflows > 0 {
 		parts = append(parts, fmt.Sprintf(v.tr("overflows: %d"), w.Overflows))

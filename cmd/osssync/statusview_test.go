@@ -26,7 +26,7 @@ func busyStatus() agent.Status {
 					{Path: "a\x1b[2J\n.txt", Error: "put p/a: AccessDenied", Attempts: 5, NextTry: &next},
 					{Path: "b.txt", Error: "open b.txt: permission denied", Attempts: 1},
 				},
-				Watch: agent.WatchStatus{Mode: "inotify", Directories: 1200, Overflows: 2, Scans: 3},
+				Skipped: 1031, Watch: agent.WatchStatus{Mode: "inotify", Directories: 1200, Overflows: 2, Scans: 3},
 			},
 			{Name: "logs", State: plan.Paused, Reason: "paused by hand", Running: true, Watch: agent.WatchStatus{Mode: "poll"}},
 			{Name: "media", State: plan.Failing, Reason: "the job does not run: no such directory"},
@@ -45,7 +45,7 @@ func TestStatusView(t *testing.T) {
 credential: role web, from metadata, good for 5h12m (until 2026-11-22 17:12:00 UTC)
 
 JOB    STATE     PENDING          OLDEST  IN FLIGHT  FAILED  UPLOADED          WATCH
-docs   watching  1,200 (3.0 MiB)  1m15s   4          3       11,478 (1.0 GiB)  inotify, 1,200 directories, overflows: 2
+docs   watching  1,200 (3.0 MiB)  1m15s   4          3       11,478 (1.0 GiB)  inotify, 1,200 directories, no regular files: 1,031, overflows: 2
 logs   paused    0                -       0          0       0                 poll
   paused by hand
   to go on: osssync resume logs
@@ -63,7 +63,7 @@ docs: 3 files failed
 凭证：角色 web，来自 metadata，5h12m 内有效（至 2026-11-22 17:12:00 UTC）
 
 任务   状态    待处理           最久   进行中  失败  速率                   监视
-docs   监视中  1,200 (3.0 MiB)  1m15s  4       3     2.0 MiB/秒，120 个/秒  inotify, 1,200 个目录, 溢出：2
+docs   监视中  1,200 (3.0 MiB)  1m15s  4       3     2.0 MiB/秒，120 个/秒  inotify, 1,200 个目录, 非普通文件：1,031, 溢出：2
 logs   已暂停  0                -      0       0     -                      poll
   paused by hand
   继续：osssync resume logs

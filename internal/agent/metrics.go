@@ -86,6 +86,8 @@ func jobMetrics() []metric {
 		func(j *JobStatus) float64 { return float64(j.FailedFiles) })
 	add(gauge, "osssync_job_held_deletions", "Files that are gone, and whose objects wait for approve or for the source to be what it was.",
 		func(j *JobStatus) float64 { return float64(j.HeldDeletions) })
+	add(gauge, "osssync_job_skipped_files", "FIFOs, sockets, devices and links that are not followed, which the last scan passed over.",
+		func(j *JobStatus) float64 { return float64(j.Skipped) })
 	add(gauge, "osssync_job_watched_directories", "Directories that are watched.",
 		func(j *JobStatus) float64 { return float64(j.Watch.Directories) })
 	add(counter, "osssync_job_watch_overflows_total", "Times that events of the system were lost, and the source scanned again.",

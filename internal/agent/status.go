@@ -48,6 +48,7 @@ type JobStatus struct {
 	Failed               []FailureStatus `json:"failed"`       // at most 1,000, by path
 	FailedFiles          int64           `json:"failed_files"` // how many there are
 	HeldDeletions        int64           `json:"held_deletions"`
+	Skipped              int64           `json:"skipped"` // that the last scan passed over: FIFOs, sockets, devices and links that are not followed
 	Watch                WatchStatus     `json:"watch"`
 }
 
@@ -103,6 +104,7 @@ func (a *Agent) jobStatus(ctx context.Context, job *config.Job) JobStatus {
 		return s
 	}
 	w := l.watcher.Stats()
+	s.Skipped = w.Last.Special
 	s.Watch = WatchStatus{Mode: w.Mode, Directories: w.Watched, Overflows: w.Overflows, Scans: w.Scans}
 	lane, err := l.lane.Status(ctx)
 	if err != nil {
