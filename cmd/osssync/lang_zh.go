@@ -167,7 +167,8 @@ oss:GetObject；osssync policy --verify 可输出该策略。`,
 	"next now":   "即将重试",
 
 	"Wait until every change made so far is verified in OSS": "等待此前的所有变化都在 OSS 中得到验证",
-	agent.SourceHint: "创建源目录，或挂载应在那里的文件系统，并让 osssync 的运行用户能够读取它",
+	agent.StateDirHint: "把状态目录交给 osssync 的运行用户，或以拥有它的用户运行，或用 agent.state_dir 指定另一个目录",
+	agent.SourceHint:   "创建源目录，或挂载应在那里的文件系统，并让 osssync 的运行用户能够读取它",
 	waitLong: `等待，直到本次调用之前的所有变化（列出的任务，默认全部）都在 OSS 中得到验证，然后打印回执。
 失败的文件会列出；超时后列出尚未完成的内容。在终端上，等待期间有一行显示待处理的数量。`,
 	"give up after this long, such as 90s, 1h30m or 2d; 0 only asks; by default never": "最多等待多久，如 90s、1h30m 或 2d；0 表示只询问；默认一直等待",

@@ -50,7 +50,7 @@ func (a *app) session() (*session, error) {
 // is made first, so that the token is kept in it too.
 func agentSession(c *config.Config, log *slog.Logger) (*session, error) {
 	if err := makeStateDir(c.StateDir()); err != nil {
-		return nil, fmt.Errorf("make state directory: %w", err)
+		return nil, &commandError{exitFailed, fmt.Errorf("make state directory: %w", err), agent.StateDirHint}
 	}
 	return newSession(c, log), nil
 }

@@ -22,7 +22,7 @@ type index interface {
 func (a *Agent) openIndex(ctx context.Context) (index, error) {
 	db, err := state.Open(ctx, a.config().StateDir(), state.Options{Logger: a.log, OnRebuild: a.roster.doubt})
 	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
+		return nil, &indexError{err}
 	}
 	if r := db.Rebuilt(); r != nil {
 		a.log.WarnContext(ctx, "index was rebuilt", "err", r.Cause, "path", r.SetAside, "files", r.Salvaged+r.Snapshot)
@@ -81,10 +81,29 @@ func (a *Agent) readIndex(ctx context.Context) (index, error) {
 		return nothing{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
+		return nil, &indexError{err}
 	}
 	return readable{r}, nil
 }
+
+// An indexError says that the index cannot be opened.
+type indexError struct{ err error }
+
+func (e *indexError) Error() string { return "index: " + e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *indexError) Unwrap() error { return e.err }
+
+// Hint returns StateDirHint where it is the directory's fault.
+func (e *indexError) Hint() string {
+	if _, ok := errors.AsType[*fs.PathError](e.err); ok {
+		return StateDirHint
+	}
+	return ""
+}
+
+// StateDirHint is the way out where the state directory cannot be used.
+const StateDirHint = "give the state directory to the user that osssync runs as, run it as the user who has it, or name another: agent.state_dir"
 
 // A readable is the index of another process, or of none.
 type readable struct{ *state.Reader }
