@@ -138,30 +138,22 @@ func (c *verifyCommand) outcome(ctx context.Context, out *verifyOutput, how agen
 const repairLook = 5 * time.Second
 
 // awaitRepair returns what waits until the agent has sent what a job was given,
-// or tells why it will not soon.
-func awaitRepair(client *agent.Client) func(ctx context.Context, job string) (string, error) {
-	return func(ctx context.Context, job string) (string, error) {
+// or is in no state to.
+func awaitRepair(client *agent.Client) func(ctx context.Context, job string) (agent.JobReceipt, error) {
+	return func(ctx context.Context, job string) (agent.JobReceipt, error) {
 		for {
 			look, cancel := context.WithTimeout(ctx, repairLook)
 			r, err := client.Wait(look, []string{job})
 			cancel()
 			switch {
 			case ctx.Err() != nil:
-				return "", ctx.Err()
+				return agent.JobReceipt{}, ctx.Err()
 			case err != nil && !errors.Is(err, context.DeadlineExceeded):
-				return "", agentError("verify", err)
+				return agent.JobReceipt{}, agentError("verify", err)
 			case len(r.Jobs) != 1:
-				return "the agent does not tell", nil
-			}
-			switch j := r.Jobs[0]; {
-			case j.Error != "":
-				return j.Error, nil
-			case len(j.Failed) > 0:
-				return j.Failed[0].Path + ": " + j.Failed[0].Error, nil
-			case j.Done:
-				return "", nil
-			case !j.TimedOut:
-				return j.Paused, nil
+				return agent.JobReceipt{Error: "the agent does not tell how it is"}, nil
+			case r.Jobs[0].Error != "" || !r.Jobs[0].TimedOut:
+				return r.Jobs[0], nil
 			}
 		}
 	}

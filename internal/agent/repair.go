@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/osssync/osssync/internal/state"
@@ -44,11 +45,11 @@ func (c *check) await(ctx context.Context) error {
 	if len(c.handed) == 0 || c.opt.Await == nil {
 		return nil
 	}
-	why, err := c.opt.Await(ctx, c.name)
+	r, err := c.opt.Await(ctx, c.name)
 	if err != nil {
 		return err
 	}
-	good := int64(0)
+	good, why := int64(0), ""
 	for _, path := range c.handed {
 		e, err := c.view.Lookup(ctx, path)
 		if err != nil {
@@ -56,8 +57,15 @@ func (c *check) await(ctx context.Context) error {
 		}
 		if e != nil && !e.Assumed {
 			good++
+			continue
+		}
+		for _, f := range r.Failed {
+			if why == "" && f.Path == path {
+				why = path + ": " + f.Error
+			}
 		}
 	}
+	why = cmp.Or(why, r.Error, r.Paused)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sum.Resent += good

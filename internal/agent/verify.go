@@ -65,7 +65,7 @@ type VerifyOptions struct {
 	Report   func(Difference)                                                   // hears of each; one call at a time
 	Progress func(files int64)                                                  // hears now and then how many files were compared
 	Recheck  func(ctx context.Context, job string, paths []string) (int, error) // has files sent again whose objects are missing or differ
-	Await    func(ctx context.Context, job string) (why string, err error)      // returns when all that is, and why no more will be soon
+	Await    func(ctx context.Context, job string) (JobReceipt, error)          // returns when that is done, or will not be soon
 	Beside   bool                                                               // an agent is at work: what differs is looked at again, a few seconds later
 	Resend   bool                                                               // send them again in a pass like Sync; the index must not be in use
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -66,7 +67,7 @@ func TestVerifyRepairInVain(t *testing.T) {
 	t.Parallel()
 	b := box.Start(t, box.Options{})
 	config, source := configure(t, b, nil, nil)
-	for _, name := range []string{"lost", "other", "right"} {
+	for _, name := range []string{"lost", "other", "right", `\bad`} { // the last can have no object
 		write(t, filepath.Join(source, name), "what was sent")
 	}
 	d := start(t, config)
@@ -105,7 +106,25 @@ func TestVerifyRepairInVain(t *testing.T) {
 	settle(t, c)
 	verify(0, []string{"0 missing, 0 differ in the bucket; 0 pending"})
 
+	// A file that is refused is named, whatever else has failed.
+	if err := b.Remove("lost"); err != nil {
+		t.Fatal(err)
+	}
+	b.OSS.Faults().Add(oss.Fault{Op: oss.PutObject, Key: "lost", Status: 400, Code: "InvalidArgument"})
+	verify(3, []string{"missing  docs  lost", "1 of 1 files are yet to be sent again: job docs: lost: put lost: ", "InvalidArgument"}, "--repair")
+	b.OSS.Faults().Clear()
+	if _, err := c.Retry(within(t), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Wait(within(t), nil); err != nil {
+		t.Fatal(err)
+	}
+	verify(0, []string{"0 missing, 0 differ in the bucket; 0 pending"})
+
 	// Nor is it forgotten where no agent runs.
+	if err := os.Remove(filepath.Join(source, `\bad`)); err != nil {
+		t.Fatal(err)
+	}
 	d.stop(syscall.SIGTERM)
 	if err := b.Remove("lost"); err != nil {
 		t.Fatal(err)
