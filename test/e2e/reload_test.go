@@ -1,13 +1,16 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -274,5 +277,35 @@ func TestReloadEndsWhatIsUnderWay(t *testing.T) {
 	}
 	if n := f.puts()["docs/file"]; n != 1 {
 		t.Errorf("the file was sent %d times", n)
+	}
+}
+
+// TestReloadHandsAPlaceOver replaces a job whose upload hangs by one of another
+// source that stores the same object: the last word is the new one's.
+func TestReloadHandsAPlaceOver(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.configure(nil, f.job("old", box.Job{"prefix": "place/"}))
+	d := start(t, f.file)
+	c := d.control(f.box)
+	settle(t, c)
+	f.box.OSS.Faults().Add(oss.Fault{Op: oss.PutObject, Hang: true, Count: 1})
+	write(t, filepath.Join(f.source("old"), "file"), "old")
+	waitFor(t, "the upload", func() bool { return statusOf(t, c, "old").InFlight == 1 })
+	write(t, filepath.Join(f.source("new"), "file"), "new")
+	f.configure(nil, f.job("new", box.Job{"prefix": "place/"}))
+	if got, err := c.Reload(within(t)); err != nil || len(got.Started) != 1 {
+		t.Fatalf("reload: %+v, %v", got, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if r, err := c.Wait(ctx, nil); !errors.Is(err, context.DeadlineExceeded) || r.Jobs[0].Done || begun(d, "new") > 0 {
+		t.Errorf("while the other still sends: %+v, %v", r, err)
+	}
+	f.box.OSS.Faults().Clear()
+	settle(t, c)
+	have, err := f.box.Objects()
+	if crc, _ := fileSum(filepath.Join(f.source("new"), "file")); err != nil || have["place/file"].CRC64 != crc {
+		t.Errorf("the object is not the new job's: %+v, %v", have, err)
 	}
 }
