@@ -45,10 +45,23 @@ func TestWaitTellsApart(t *testing.T) {
 	a, c, _ := newControl(t, Options{}, "through", "broken")
 	l, _ := a.roster.find("through")
 	watchLine(t, l)
+	if r, err := c.Wait(t.Context(), []string{"through"}); err != nil || !r.Jobs[0].Done {
+		t.Fatalf("wait = %+v, %v", r, err)
+	}
+	// wait gives a machine that stands still for half a second another chance.
+	wait := func(most time.Duration, jobs ...string) (r Receipt, err error) {
+		for range 20 {
+			ctx, cancel := context.WithTimeout(t.Context(), most)
+			r, err = c.Wait(ctx, jobs)
+			cancel()
+			if len(r.Jobs) == 0 || r.Jobs[0].Done {
+				break
+			}
+		}
+		return r, err
+	}
 	for _, most := range []time.Duration{0, time.Nanosecond, leastWait + 100*time.Millisecond} {
-		ctx, cancel := context.WithTimeout(t.Context(), most)
-		defer cancel()
-		r, err := c.Wait(ctx, nil)
+		r, err := wait(most)
 		if !errors.Is(err, context.DeadlineExceeded) || len(r.Jobs) != 2 {
 			t.Fatalf("a wait of %v = %+v, %v", most, r, err)
 		}
@@ -59,11 +72,11 @@ func TestWaitTellsApart(t *testing.T) {
 			t.Errorf("a wait of %v tells of the job that does not run: %+v", most, one)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 0)
-	defer cancel()
-	if r, err := c.Wait(ctx, []string{"through"}); err != nil || !r.Jobs[0].Done {
+	if r, err := wait(0, "through"); err != nil || !r.Jobs[0].Done {
 		t.Errorf("a wait without time for what is through = %+v, %v", r, err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
 	if _, err := NewClient([]string{testSocket(t)}).Wait(ctx, nil); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("a wait without time for no agent: %v", err)
 	}
