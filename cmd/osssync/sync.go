@@ -87,7 +87,7 @@ func (c *syncCommand) outcome(ctx context.Context, out *syncOutput, err error) e
 	case t.Failed > 0:
 		return &commandError{exitPartial, fmt.Errorf("sync: %d of %d files failed: %w", t.Failed, t.Failed+good, out.firstErr), hint(out.firstErr)}
 	case out.held != nil:
-		return &commandError{exitPaused, fmt.Errorf("sync: deletions are held: %w", out.held), heldHint}
+		return &commandError{exitPaused, fmt.Errorf("sync: %w", out.held), heldHint}
 	}
 	return nil
 }

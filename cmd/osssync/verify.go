@@ -120,7 +120,7 @@ func (c *verifyCommand) outcome(ctx context.Context, out *verifyOutput, how agen
 	case out.failed > 0:
 		return &commandError{exitPartial, fmt.Errorf("verify: %d files could not be sent: %w", out.failed, shown(out.firstErr)), hint(out.firstErr)}
 	case out.held != nil:
-		return &commandError{exitPaused, fmt.Errorf("verify: deletions are held: %w", shown(out.held)), heldHint}
+		return &commandError{exitPaused, fmt.Errorf("verify: %w", shown(out.held)), heldHint}
 	case left.Equal():
 		return nil
 	case how.Recheck != nil && sum.Resent < sum.Repaired:

@@ -177,7 +177,7 @@ func (a *Agent) compare(ctx context.Context, l *line) error {
 // take decides about one path.
 //
 //	index          bucket
-//	an entry       agrees            the entry is right, also if it was assumed
+//	an entry       agrees            the entry is right, also if a snapshot brought it
 //	an entry       nothing, differs  the entry is dropped
 //	-              an object         if a file of its size is there: an assumed entry
 //
@@ -187,7 +187,7 @@ func (c *comparison) take(ctx context.Context, p pair) error {
 	switch {
 	case p.entry != nil && p.object != nil && p.agree():
 		c.confirmed++
-		if p.entry.Assumed {
+		if p.entry.Assumed && !p.entry.Listed() {
 			p.entry.Assumed = false
 			c.record = append(c.record, state.Located{Path: p.path, Entry: *p.entry})
 		}

@@ -102,5 +102,6 @@ func distrust(ctx context.Context, root *state.Root, paths []string) error {
 }
 
 // distrusted says whether an entry is one that distrust has left: what a listing
-// tells has an ETag, and what a snapshot tells has a time.
-func distrusted(e *state.Entry) bool { return e.Assumed && e.ETag == "" && e.MTime == 0 }
+// tells has no CRC-64, and what a snapshot tells has a time. That of an empty file
+// is not known for one.
+func distrusted(e *state.Entry) bool { return e.Listed() && e.ETag == "" && e.CRC64 != 0 }

@@ -30,7 +30,7 @@ type Entry struct {
 	Key      string    // object key; "" where it is the root's prefix and the path
 	Uploaded time.Time // when the server confirmed it; kept to the millisecond, UTC
 	Racy     bool      // a later write may bear the same version: compare bytes, not times
-	Assumed  bool      // from a listing or a snapshot, not yet verified; authorises no deletion
+	Assumed  bool      // from a listing or a snapshot, or doubted since; not verified, authorises no deletion
 }
 
 // Listed reports whether all that is known of the file is what a listing of the
