@@ -106,9 +106,14 @@ func (a *app) adviseOn(mistakes []*config.Error) {
 
 // hint returns what a user can do about err.
 func hint(err error) string {
-	var h interface{ Hint() string }
-	if errors.As(err, &h) && h.Hint() != "" {
-		return h.Hint()
+	var h interface {
+		error
+		Hint() string
+	}
+	for e := err; errors.As(e, &h); e = errors.Unwrap(h) { // the outermost that has one
+		if h.Hint() != "" {
+			return h.Hint()
+		}
 	}
 	if e, ok := errors.AsType[*creds.Error](err); ok {
 		return e.Hint

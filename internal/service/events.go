@@ -63,6 +63,8 @@ var events = map[string]uint32{
 	"unfinished uploads not aborted, will try again": 124,
 	"object damaged on its way, sending it again":    120,
 	"part damaged on its way, sending it again":      121,
+
+	"cannot find out what is to be done, trying again": 125,
 }
 
 // The ids of what the table above does not name.
