@@ -68,7 +68,7 @@ func TestAgreementEnds(t *testing.T) {
 					w.remove(paths[0])
 					l.Hint(paths[0], Removed)
 					wait(t, q, l, next(t, q), func() { d.rise(t, w, l) })
-					none(t, q, time.Minute)
+					none(t, q, 2*time.Minute) // longer than it waits before it is tried again
 					if s, _ := l.Status(t.Context()); s.Hold.Doubt != d.doubt || s.Hold.Held != 1 {
 						t.Errorf("held by %+v, want doubt %d", s.Hold, d.doubt)
 					}

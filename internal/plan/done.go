@@ -70,7 +70,7 @@ func (l *Lane) succeeded(it *item, job *upload.Job, res upload.Result, now time.
 	}
 	it.tries, it.stuck, it.failing, it.fault, it.plain = 0, 0, false, false, false
 	it.notBefore, it.calm = 0, 0
-	it.cleared, it.counted, it.renamed = false, false, false
+	it.cleared, it.counted, it.renamed, it.doubt = false, false, false, false
 	if old := it.from; old != nil {
 		l.unclaim(it)
 		if res.Action == upload.Copy {
@@ -153,6 +153,7 @@ func (l *Lane) failed(it *item, job *upload.Job, err error, now time.Duration) [
 		l.unclaim(it)
 		l.gone.last = now // the old path waits for the next attempt
 	}
+	it.doubt = it.doubt || uncertain(err)
 	v := judgeError(err, attempt{
 		tries: it.tries, stuck: it.stuck, stuckFor: now - it.stuckSince(now), live: job.Live,
 		copying: job.Action == upload.Copy, maxTries: l.q.opt.MaxTries, maxWait: l.opt.MaxWait,

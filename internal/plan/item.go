@@ -41,6 +41,7 @@ type item struct {
 	cleared  bool // the guards agree to its deletion
 	counted  bool // the brake has counted its deletion
 	renamed  bool // its object was copied to the new path; no brake
+	doubt    bool // nobody knows how a request about it ended
 	plain    bool // was refused as a copy: upload it
 	unknown  bool // handed out: the index did not hold it
 	live     bool // handed out as a job that asks for a snapshot

@@ -64,7 +64,11 @@ func (l *Lane) sightOf(ctx context.Context, it *item) (sight, error) {
 	seen := it.seen
 	it.seen = nil
 	if seen == nil || l.opt.Expand != nil || l.opt.Filter.bySize() {
-		return l.see(ctx, it.path)
+		s, err := l.see(ctx, it.path)
+		if err == nil && it.doubt && s.disk != nil && s.known != nil && s.decision.Action == upload.Skip {
+			s.decision = Decision{upload.Upload, "it is not known whether its object is still there"}
+		}
+		return s, err
 	}
 	s := sight{disk: seen, decision: Decide(seen, nil, Rules{Deletes: l.opt.Deletes})}
 	var err error
@@ -206,6 +210,7 @@ func (l *Lane) send(it *item, s sight) *upload.Job {
 	}
 	l.setRemoving(it, false)
 	it.cleared, it.counted, it.renamed = false, false, false // it is there again
+	job.Doubted = job.Action == upload.Upload && l.doubts(it, s.known)
 	if job.Action == upload.Upload && l.mustWait(it) {
 		return nil
 	}

@@ -20,6 +20,9 @@ func appendUpload(b []byte, u *Upload, sum uint32) []byte {
 	b = appendVersion(b, u.Version, true)
 	b = binary.AppendVarint(b, u.PartSize)
 	b = binary.AppendVarint(b, u.Began.UnixMilli())
+	if u.Header != 0 {
+		b = binary.LittleEndian.AppendUint64(b, u.Header)
+	}
 	return seal(b, from, sum)
 }
 
@@ -33,6 +36,9 @@ func parseUpload(rec []byte, sum uint32) (*Upload, error) {
 	u.Version = r.version(true)
 	u.PartSize = r.varint()
 	u.Began = time.UnixMilli(r.varint()).UTC()
+	if len(r.b) > 0 { // earlier versions had none
+		u.Header = r.uint64()
+	}
 	if r.bad || len(r.b) != 0 {
 		return nil, errRecord
 	}

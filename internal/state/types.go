@@ -44,6 +44,7 @@ type Upload struct {
 	Key      string  // object key
 	Version  Version // of the file when the upload began
 	PartSize int64   // bytes, of every part but the last
+	Header   uint64  // digest of the object's properties; 0: not known
 	Began    time.Time
 	Parts    []Part // finished ones, ascending; gaps are allowed
 }

@@ -135,7 +135,7 @@ func (u *Uploader) copyParts(ctx context.Context, j *Job, from, to string, k *st
 	if err := u.open(ctx, j, &up, h); err != nil {
 		return stored, err
 	}
-	if stored, err = u.copyRanges(ctx, j.Target.Bucket, from, up, k); err == nil {
+	if stored, err = u.copyRanges(ctx, u.link(j), from, up, k); err == nil {
 		return stored, u.forgetUpload(ctx, j)
 	}
 	clean, cancel := cleanup(ctx)
@@ -143,7 +143,7 @@ func (u *Uploader) copyParts(ctx context.Context, j *Job, from, to string, k *st
 	return stored, errors.Join(err, u.drop(clean, j, up))
 }
 
-func (u *Uploader) copyRanges(ctx context.Context, b Bucket, from string, up state.Upload, k *state.Entry) (stored Stored, err error) {
+func (u *Uploader) copyRanges(ctx context.Context, b link, from string, up state.Upload, k *state.Entry) (stored Stored, err error) {
 	pass := func(request func() error) error {
 		return retry(ctx, partTries, func() error {
 			return u.gate.pass(ctx, forPart, func() (int64, error) { return 0, request() })
@@ -160,7 +160,16 @@ func (u *Uploader) copyRanges(ctx context.Context, b Bucket, from string, up sta
 			return stored, err
 		}
 	}
-	err = pass(func() (err error) { stored, err = b.Complete(ctx, up.Key, up.ID, parts); return err })
+	err = retry(ctx, partTries, func() error {
+		err := u.gate.pass(ctx, forPart, func() (_ int64, err error) {
+			stored, err = b.Complete(ctx, up.Key, up.ID, parts)
+			return 0, err
+		})
+		if err != nil && b.arrived(ctx, up.Key, k.Size, k.CRC64, err, &stored) {
+			return nil
+		}
+		return err
+	})
 	return stored, err
 }
 

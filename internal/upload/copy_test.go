@@ -151,3 +151,30 @@ func TestCopyRefused(t *testing.T) {
 		}
 	}
 }
+
+// A copy in parts whose last answer is lost is seen to be there.
+func TestCopyCompleteLost(t *testing.T) {
+	r := newRig(t, Options{})
+	r.write("a", pattern(1000, 1))
+	r.ripe("a")
+	r.mustDo(Upload, "a")
+	must(t, os.Rename(r.path("a"), r.path("b")))
+	puts, lost := r.store.count("put"), false
+	r.store.fault = func(op string, done bool) error {
+		switch {
+		case op == "copy" && !done:
+			return &RequestError{Op: op, Class: ThisFile, Status: 400}
+		case op == "complete" && done && !lost:
+			lost = true
+			return &RequestError{Op: op, Class: Transient}
+		}
+		return nil
+	}
+	j := r.job(Copy, "b")
+	k := r.store.entries["a"]
+	j.Known, j.From, j.FromKey, j.Old = &k, "a", "k/a", Forget
+	res := r.u.do(t.Context(), j)
+	if !lost || res.Err != nil || res.Action != Copy || r.store.count("put") != puts {
+		t.Errorf("lost %t, %v %v, %d more puts; want a copy", lost, res.Action, res.Err, r.store.count("put")-puts)
+	}
+}

@@ -1,6 +1,8 @@
 package upload
 
 import (
+	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"maps"
 	"path"
@@ -35,6 +37,14 @@ func (p *Properties) header(file string, in info) Header {
 		h.Metadata = meta
 	}
 	return h
+}
+
+// digest returns a number, not 0, that is another one where what goes with the
+// object of a file is configured otherwise.
+func (p *Properties) digest(file string) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%q", p.header(file, info{})) // maps in the order of their keys
+	return h.Sum64() | 1
 }
 
 // octal returns permissions as chmod takes them, "0640".

@@ -100,7 +100,7 @@ func (u *Uploader) create(ctx context.Context, r *reading) (*transfer, error) {
 	if size > u.opt.Memory {
 		return nil, &FileError{"read", r.path, fmt.Errorf("%d bytes need parts of %d, more than the memory limit of %d", r.Size, size, u.opt.Memory)}
 	}
-	up := state.Upload{Key: j.Key, Version: r.Version, PartSize: size, Began: r.opened}
+	up := state.Upload{Key: j.Key, Version: r.Version, PartSize: size, Began: r.opened, Header: j.Target.Object.digest(r.path)}
 	if err := u.open(ctx, j, &up, j.Target.Object.header(r.path, r.info)); err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func (u *Uploader) resume(ctx context.Context, r *reading, res *Result) (t *tran
 		return nil, false, u.drop(ctx, j, *old)
 	}
 	if !r.continues(*old) || old.PartSize > u.opt.Memory {
-		u.opt.Logger.InfoContext(ctx, "file changed since its upload began, starting over", "path", r.path, "key", old.Key)
+		u.opt.Logger.InfoContext(ctx, "file or its properties changed since its upload began, starting over", "path", r.path, "key", old.Key)
 		return nil, false, u.drop(ctx, j, *old)
 	}
 	r.Size = old.Version.Size
@@ -53,6 +53,9 @@ func (u *Uploader) resume(ctx context.Context, r *reading, res *Result) (t *tran
 // file as it is. Of a file that is still being written, the snapshot that was
 // begun is finished, if all of it is still there.
 func (r *reading) continues(up state.Upload) bool {
+	if up.Header != 0 && up.Header != r.job.Target.Object.digest(r.path) {
+		return false // the object gets what it was begun with
+	}
 	if up.Key != r.job.Key || up.PartSize < leastPart || up.Version.Size > largestFile ||
 		(up.Version.Size+up.PartSize-1)/up.PartSize > mostParts {
 		return false

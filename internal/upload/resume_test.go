@@ -241,3 +241,25 @@ func TestKilledOften(t *testing.T) {
 	}
 	t.Logf("%d kills, %d bytes sent twice", kills, sent-int64(len(data)))
 }
+
+// The object of a large file gets the properties that are configured when it is
+// completed, not those of when its upload began.
+func TestResumeOtherProperties(t *testing.T) {
+	r := newRig(t, Options{})
+	r.write("f", pattern(3*testPart, 1))
+	r.store.fault = func(op string, done bool) error {
+		if op == "complete" && !done {
+			return &RequestError{Op: op, Class: Transient, Status: 503}
+		}
+		return nil
+	}
+	if r.do(Upload, "f").Err == nil {
+		t.Fatal("want a failure")
+	}
+	r.store.fault = nil
+	r.target.Object.StorageClass = "IA"
+	r.mustDo(Upload, "f")
+	if got := r.store.objects["k/f"].h.StorageClass; got != "IA" {
+		t.Errorf("storage class %q, want IA", got)
+	}
+}

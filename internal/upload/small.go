@@ -22,8 +22,11 @@ func (u *Uploader) upload(ctx context.Context, j *Job, res *Result) {
 			return
 		}
 		defer r.Close()
-		res.Err = u.uploadLarge(ctx, r, res)
-		return
+		if r.Size > u.opt.PartSize {
+			res.Err = u.uploadLarge(ctx, r, res)
+			return
+		}
+		// It has been cut since it was planned.
 	}
 	r, buf, err := u.load(ctx, j)
 	if err != nil {
@@ -74,21 +77,23 @@ func (r *reading) entry(crc uint64) state.Entry {
 }
 
 // same returns what the server holds under the key if it holds the bytes of e
-// already, by the index or, where that only assumes it, by the object's word:
-// its ETag as a listing showed it, which is the MD5 of an object that was put
-// in one request, or else its CRC-64. body is nil where it is not at hand.
+// already, by the index or, where that only assumes it or is in doubt, by the
+// object's word: its ETag as a listing showed it, which is the MD5 of an object
+// that was put in one request, or else its CRC-64. body is nil where it is not at
+// hand.
 func (u *Uploader) same(ctx context.Context, j *Job, e state.Entry, body []byte) (*state.Entry, error) {
 	k := j.Known
 	if k == nil || k.Size != e.Size || k.Key != "" && k.Key != j.Key {
 		return nil, nil
 	}
-	if !k.Assumed {
-		if k.CRC64 != e.CRC64 {
-			return nil, nil
-		}
+	switch {
+	case k.Assumed:
+	case k.CRC64 != e.CRC64:
+		return nil, nil
+	case !j.Doubted:
 		return k, nil
 	}
-	if body != nil && k.Listed() && strings.EqualFold(k.ETag, md5sum(body)) {
+	if body != nil && k.Listed() && !j.Doubted && strings.EqualFold(k.ETag, md5sum(body)) {
 		return k, nil
 	}
 	stored, err := u.link(j).head(ctx, j.Key)

@@ -63,6 +63,7 @@ type Job struct {
 	Version  state.Version // as the planner saw it; the worker looks again
 	Known    *state.Entry  // what the index holds of Path (Copy: of From); nil for a new path
 	Reason   string        // why, in a few words, for people
+	Doubted  bool          // the bucket may hold something else than Known says, for nobody knows how an earlier request ended
 	Live     bool          // max_wait is over: take a proven snapshot though it is being written
 	Try      int           // attempts before this one
 	Lane     any           // the planner's own; not for workers

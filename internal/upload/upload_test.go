@@ -127,6 +127,18 @@ func TestOtherKey(t *testing.T) {
 	r.holds("f", data)
 }
 
+// A large file that is cut before its turn comes is a small one.
+func TestCutWhileWaiting(t *testing.T) {
+	r := newRig(t, Options{})
+	r.write("f", pattern(3*testPart, 1))
+	j := r.job(Upload, "f")
+	must(t, os.Truncate(r.path("f"), 0))
+	res := r.u.do(t.Context(), j)
+	if res.Err != nil || r.store.count("create") != 0 || r.store.count("put") != 1 {
+		t.Errorf("err %v, create %d, put %d; want one put", res.Err, r.store.count("create"), r.store.count("put"))
+	}
+}
+
 func TestVanished(t *testing.T) {
 	r := newRig(t, Options{})
 	if res := r.do(Upload, "f"); !errors.Is(res.Err, ErrVanished) {
