@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/osssync/osssync/internal/state"
+	"github.com/osssync/osssync/internal/upload"
 )
 
 // agreement is how long the guards' word is good, unless a scan ends before. A
@@ -12,11 +13,25 @@ import (
 // again when it has failed.
 const agreement = 10 * time.Second
 
+// agreed is until when the guards need not be asked about what they agreed to:
+// for deletions, and for what leaves the object, which other agents do not
+// concern.
+type agreed struct{ delete, forget time.Duration }
+
+// until says that the guards agree until then.
+func (a *agreed) until(then time.Duration, rivalAsked bool) {
+	a.forget = then
+	if rivalAsked {
+		a.delete = then
+	}
+}
+
 // mayRemove says whether what the guards agreed to may still be done. It is asked
-// right before each deletion.
-func (l *Lane) mayRemove(ctx context.Context, it *item) (bool, error) {
-	switch {
-	case !it.cleared:
+// right before each deletion, and before an entry is forgotten.
+func (l *Lane) mayRemove(ctx context.Context, it *item, a upload.Action) (bool, error) {
+	deletes := a != upload.Forget
+	switch cleared, _ := l.clearance(it, deletes); {
+	case !cleared:
 		return false, nil
 	case it.renamed:
 		// The guards were not asked, for they count what is lost.
@@ -24,18 +39,19 @@ func (l *Lane) mayRemove(ctx context.Context, it *item) (bool, error) {
 			return false, nil
 		}
 	default:
-		if ok, err := l.agreed(ctx); !ok {
+		if ok, err := l.agreedTo(ctx, it, deletes); !ok {
 			return false, err
 		}
 	}
 	return !l.frozen() && l.sameRoot(), nil
 }
 
-// agreed says whether the guards agree to deletions now, and asks them again if
-// their word is old. The brake has counted these deletions already.
-func (l *Lane) agreed(ctx context.Context) (bool, error) {
-	if l.agreedLately() {
-		return true, nil
+// agreedTo says whether the guards agree to a removal now, and asks them again if
+// their word is old. The brake has counted it already. If they do not, all that
+// was cleared waits with it, and nobody asks for each of them.
+func (l *Lane) agreedTo(ctx context.Context, it *item, deletes bool) (bool, error) {
+	if cleared, fresh := l.clearance(it, deletes); !cleared || fresh {
+		return cleared, nil
 	}
 	select {
 	case l.recheck <- struct{}{}:
@@ -43,10 +59,10 @@ func (l *Lane) agreed(ctx context.Context) (bool, error) {
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
-	if l.agreedLately() { // somebody else has asked
-		return true, nil
+	if cleared, fresh := l.clearance(it, deletes); !cleared || fresh { // somebody else has asked
+		return cleared, nil
 	}
-	f, err := l.evidence(ctx, true)
+	f, err := l.evidence(ctx, deletes)
 	if err != nil {
 		return false, err
 	}
@@ -55,17 +71,26 @@ func (l *Lane) agreed(ctx context.Context) (bool, error) {
 	defer q.mu.Unlock()
 	now := q.now()
 	l.complete(&f, now)
-	doubt, _ := guard(f)
-	if doubt == NoDoubt {
-		l.gone.agreedUntil = now + agreement
+	if doubt, _ := guard(f); doubt != NoDoubt {
+		for _, other := range l.items {
+			other.cleared = other.cleared && other.renamed
+		}
+		return false, nil
 	}
-	return doubt == NoDoubt, nil
+	l.gone.agreed.until(now+agreement, f.rivalAsked)
+	return true, nil
 }
 
-func (l *Lane) agreedLately() bool {
+// clearance says whether the guards have agreed to a removal, and whether that is
+// so fresh that they need not be asked again.
+func (l *Lane) clearance(it *item, deletes bool) (cleared, fresh bool) {
 	l.q.mu.Lock()
 	defer l.q.mu.Unlock()
-	return l.q.now() < l.gone.agreedUntil
+	until := l.gone.agreed.forget
+	if deletes {
+		until = l.gone.agreed.delete
+	}
+	return it.cleared, l.q.now() < until
 }
 
 // sameRoot says whether the source is the directory it was.

@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -169,6 +170,74 @@ func TestAgreementUnknown(t *testing.T) {
 		broken = nil
 		if job := next(t, q); job.Action != upload.Delete {
 			t.Errorf("%v %s, want the deletion", job.Action, job.Path)
+		}
+	})
+}
+
+// That the guards agree to forget a file, for which they do not ask about other
+// agents, is no agreement to a deletion.
+func TestAgreementOfForgetting(t *testing.T) {
+	for _, forget := range []bool{false, true} {
+		t.Run(fmt.Sprint("forget=", forget), func(t *testing.T) {
+			why := ""
+			opt := func(o *LaneOptions) {
+				mirror(o)
+				o.Rival = func(context.Context) string { return why }
+			}
+			sim(t, Options{}, opt, func(t *testing.T, w *world, q *Queue, l *Lane) {
+				paths := w.fill(30)
+				w.remove(paths[0])
+				l.Hint(paths[0], Removed)
+				job := next(t, q)
+				why = "another agent writes here"
+				time.Sleep(agreement + time.Second)
+				if forget {
+					w.statErr[paths[1]] = upload.ErrNotRegular
+					l.Hint(paths[1], Moved)
+					f := next(t, q)
+					if f.Action != upload.Forget {
+						t.Fatalf("%v %s, want forget", f.Action, f.Path)
+					}
+					q.Done(f, w.do(f))
+				}
+				q.Done(job, upload.Result{Err: away, Entry: job.Known})
+				none(t, q, time.Hour)
+			})
+		})
+	}
+}
+
+// What is doubted is asked once, not once for each deletion that was agreed to:
+// else they hold up all that changes meanwhile.
+func TestAgreementRefused(t *testing.T) {
+	asked, why := 0, ""
+	opt := func(o *LaneOptions) {
+		mirror(o)
+		o.Rival = func(context.Context) string {
+			asked++
+			if why != "" {
+				time.Sleep(1400 * time.Millisecond) // as guard.forbids does
+			}
+			return why
+		}
+	}
+	sim(t, Options{}, opt, func(t *testing.T, w *world, q *Queue, l *Lane) {
+		paths := w.fill(600)
+		for _, p := range paths[:200] {
+			w.remove(p)
+			l.Hint(p, Removed)
+		}
+		q.Done(next(t, q), upload.Result{Err: away})
+		l.Pause()
+		time.Sleep(time.Hour)
+		why, asked = "not known", 0
+		l.Resume()
+		w.write("new")
+		l.Hint("new", Moved)
+		begun := time.Now()
+		job := next(t, q)
+		if took := time.Since(begun); job.Path != "new" || took > 10*time.Second {
+			t.Errorf("%s handed out after %v, other agents asked about %d times", job.Path, took, asked)
 		}
 	})
 }

@@ -185,3 +185,39 @@ func TestWaitForListing(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// A hint for a file that is being compared again, its older hint being answered,
+// is waited for.
+func TestWaitForHintOfAnswered(t *testing.T) {
+	sim(t, Options{}, nil, func(t *testing.T, w *world, q *Queue, l *Lane) {
+		l.scan.once = true
+		w.write("a")
+		l.Hint("a", Moved)
+		job := next(t, q)
+		res := w.do(job)
+		res.Entry.Racy = true
+		w.index["a"] = *res.Entry
+		q.Done(job, res)
+		job = next(t, q) // the racy file is read once more
+		w.write("a")
+		l.Hint("a", Closed)
+		seq := l.Sequence()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		answered := make(chan error, 1)
+		go func() { _, err := l.WaitFor(ctx, seq); answered <- err }()
+		synctest.Wait()
+		select {
+		case err := <-answered:
+			t.Fatalf("answered (%v) though the change hinted as %d is not in the bucket", err, seq)
+		default:
+		}
+		for job != nil {
+			q.Done(job, w.do(job))
+			job = try(t, q, time.Minute)
+		}
+		if err := <-answered; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -72,6 +72,7 @@ type facts struct {
 	unreadOne  string
 	unfinished bool   // the scan was broken off
 	rival      string // what LaneOptions.Rival says
+	rivalAsked bool   // else it was not asked, for nothing was to be deleted
 	limit      Limit
 	unlimited  bool  // nothing in the bucket is deleted, so no brake is needed
 	asked      int64 // deletions asked for, less the approved ones

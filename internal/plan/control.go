@@ -96,3 +96,7 @@ func (l *Lane) Close(ctx context.Context) error {
 	q.mu.Unlock()
 	return nil
 }
+
+// Ask has a file that the index does not know compared with the object of its
+// key before it is sent: there may be objects that the index lost.
+func (l *Lane) Ask() { l.asking.Store(true) }

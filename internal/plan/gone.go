@@ -32,7 +32,7 @@ type gone struct {
 	since, last time.Duration // first and last to be parked since the guards were asked
 	asked       bool          // the guards know of all that are parked
 	judging     bool
-	agreedUntil time.Duration // until then the guards need not be asked about what they agreed to
+	agreed      agreed
 
 	root   state.Identity // the source; zero: not known yet
 	frozen bool
@@ -77,9 +77,13 @@ func (l *Lane) parkLocked(it *item, s sight) []Event {
 		return nil
 	case g.count >= maxParked:
 		g.lost++
-		g.asked = false
 		l.drop(it)
-		q.nudge(0)
+		if g.hold.Doubt == NoDoubt {
+			g.asked = false
+			l.judgeSoon()
+		} else {
+			g.hold.Held++ // nothing that the guards would judge otherwise
+		}
 		if keeps {
 			return nil
 		}
@@ -104,9 +108,7 @@ func (l *Lane) parkLocked(it *item, s sight) []Event {
 		l.fulfil(s.known.FileID)
 	}
 	g.count++
-	if at, ok := l.judgeAt(); ok {
-		q.nudge(at)
-	}
+	l.judgeSoon()
 	return nil
 }
 
@@ -146,18 +148,25 @@ func (l *Lane) judgeAt() (time.Duration, bool) {
 		return 0, false
 	case g.count == g.claimed && g.lost == 0:
 		return 0, false
+	case l.scan.running() && !l.q.draining:
+		return 0, false // it knows best what else vanished, and what cannot be read; Scanned asks
 	case g.count >= maxParked:
 		return 0, true // no room: judge what there is
 	case l.q.draining:
 		return 0, l.active() == g.count && len(l.busy) == 0
-	case l.scan.running():
-		return 0, false // it knows best what else vanished; Scanned asks
 	}
 	at := min(g.last+gatherQuiet, g.since+gatherMost)
 	if l.behind() {
 		at = max(at, g.since+gatherBusy)
 	}
 	return at, true
+}
+
+// judgeSoon sees to it that the guards are asked when it is time.
+func (l *Lane) judgeSoon() {
+	if at, ok := l.judgeAt(); ok {
+		l.q.nudge(at)
+	}
 }
 
 // behind says whether there are files that wait for a look or are being looked at:
@@ -181,9 +190,7 @@ func (l *Lane) lookedAt() {
 	if l.gone.count == 0 || l.behind() {
 		return
 	}
-	if at, ok := l.judgeAt(); ok {
-		l.q.nudge(at)
-	}
+	l.judgeSoon()
 }
 
 // judgeDue says whether the guards are to be asked now.

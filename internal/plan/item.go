@@ -24,6 +24,9 @@ const (
 	resting              // done; in the heap to remember for a while how often it changes
 )
 
+// uncounted is when the brake counted a deletion that was approved: it does not.
+const uncounted = math.MaxInt64
+
 // settled is a sequence number that no barrier waits for.
 const settled = math.MaxUint64
 
@@ -39,7 +42,6 @@ type item struct {
 	again    bool // hinted while busy
 	removing bool // counts towards lane.removing
 	cleared  bool // the guards agree to its deletion
-	counted  bool // the brake has counted its deletion
 	renamed  bool // its object was copied to the new path; no brake
 	doubt    bool // nobody knows how a request about it ended
 	plain    bool // was refused as a copy: upload it
@@ -61,6 +63,7 @@ type item struct {
 	started   time.Duration // last handed out
 	notBefore time.Duration // not due before, whatever the cause
 	calm      time.Duration // not due before for Changed: the pause between snapshots
+	counted   time.Duration // when the brake counted its deletion, or uncounted; 0: not yet
 	cooldown  time.Duration // between uploads, grows while it keeps changing
 	busySince time.Duration // first of ErrBusy and ErrChanged in a row
 

@@ -2,19 +2,11 @@ package plan
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/osssync/osssync/internal/state"
 	"github.com/osssync/osssync/internal/upload"
 )
-
-// allowance is how long an approval of deletions holds that have yet to be found
-// again.
-const allowance = time.Hour
-
-// ErrNothingHeld is returned by [Lane.Approve] when there is nothing to approve.
-var ErrNothingHeld = errors.New("nothing waits for approval")
 
 // judge asks the guards whether what has vanished may be deleted, and either
 // makes it due or holds it.
@@ -55,7 +47,7 @@ func (l *Lane) evidence(ctx context.Context, rival bool) (facts, error) {
 	if l.destroys() {
 		f.indexed, _, err = l.indexed(ctx)
 		if rival {
-			f.rival = l.askRival(ctx)
+			f.rival, f.rivalAsked = l.askRival(ctx), true
 		}
 	}
 	return f, err
@@ -84,7 +76,7 @@ func (l *Lane) complete(f *facts, now time.Duration) {
 	}
 	f.unread, f.unreadOne = g.unread, g.unreadOne
 	f.unfinished = l.q.draining && l.scan.running()
-	f.recent = g.recent.sum(now)
+	f.recent = g.recent.sum(now) + l.overdue(now)
 }
 
 // pronounce asks the guards and does what they say. It returns true when a scan
@@ -101,11 +93,12 @@ func (l *Lane) pronounce(f facts, now time.Duration) (events []Event, rescan boo
 	if doubt, why := guard(f); doubt != NoDoubt {
 		return l.holdAll(HoldError{doubt, why, 0}), false
 	}
-	g.allow = max(0, g.allow-deletions)
-	g.recent.add(now, deletions)
-	g.agreedUntil = now + agreement
+	approved := min(g.allow, deletions)
+	g.allow -= approved
+	g.recent.add(now, deletions-approved)
+	g.agreed.until(now+agreement, f.rivalAsked)
 	rescan = g.lost > 0
-	l.releaseAll(now)
+	l.releaseAll(now, approved)
 	return nil, rescan
 }
 
@@ -148,8 +141,9 @@ func (l *Lane) holdsNothing(li Listing) bool {
 }
 
 // deletions counts the parked items whose objects would be deleted, and those of
-// them that the brake has not counted before. The mutex is held.
-func (l *Lane) deletions() (all, uncounted int64) {
+// them that the brake has yet to count: nothing is lost with the old object of a
+// renamed file. The mutex is held.
+func (l *Lane) deletions() (all, fresh int64) {
 	if !l.destroys() {
 		return 0, 0
 	}
@@ -158,18 +152,33 @@ func (l *Lane) deletions() (all, uncounted int64) {
 			continue
 		}
 		all++
-		if !it.counted {
-			uncounted++
+		if it.counted == 0 && !it.renamed {
+			fresh++
 		}
 	}
-	return all, uncounted
+	return all, fresh
+}
+
+// overdue counts the deletions that the guards agreed to over an hour ago and
+// that are yet to happen, for example because OSS is away: they will be of the
+// hour in which they do. Approved ones are not counted. The mutex is held.
+func (l *Lane) overdue(now time.Duration) (n int64) {
+	if !l.destroys() {
+		return 0
+	}
+	for _, it := range l.items {
+		if it.counted > 0 && it.counted != uncounted && now-it.counted >= time.Hour {
+			n++
+		}
+	}
+	return n
 }
 
 // holdAll keeps everything that is parked. Where nothing in the bucket would be
 // deleted it is let go instead: the next scan finds it again.
 func (l *Lane) holdAll(h HoldError) (events []Event) {
 	g := &l.gone
-	g.agreedUntil = 0
+	g.agreed = agreed{}
 	destroys := l.destroys()
 	for _, it := range l.items {
 		switch {
@@ -215,66 +224,24 @@ func (l *Lane) heldBack(path string, entry *state.Entry, h HoldError) []Event {
 	return []Event{{Job: l.name, Action: l.removal(), Path: path, Key: l.keyOf(path, entry), Reason: h.Reason, Err: &h, Final: true}}
 }
 
-// releaseAll makes everything that is parked due.
-func (l *Lane) releaseAll(now time.Duration) {
+// releaseAll makes everything that is parked due. Of the deletions, so many were
+// approved.
+func (l *Lane) releaseAll(now time.Duration, approvals int64) {
 	l.gone.hold = HoldError{}
 	l.gone.lost = 0
 	for _, it := range l.items {
 		if it.stage == parked && it.to == nil {
-			it.cleared, it.counted = true, !it.keeps
+			it.cleared = true
+			if !it.keeps && !it.renamed && it.counted == 0 {
+				it.counted = max(now, 1)
+				if approvals > 0 {
+					it.counted = uncounted
+					approvals--
+				}
+			}
 			l.waitUntil(it, now)
 		}
 	}
-}
-
-// Approve lets go on what the guards hold, for the reasons that are known now:
-// another directory is taken for the source, an emptied one is believed, as
-// many deletions as wait are not counted, and another agent counts for nothing
-// for an hour. It returns ErrNothingHeld where
-// nothing is held, and an error where the source is not there, where its path
-// leads elsewhere since Tree was opened (the lane has to be made anew first), or
-// where the index is frozen: no approval can mend these.
-func (l *Lane) Approve(ctx context.Context) error {
-	id, idErr := l.opt.Tree.Identity()
-	if idErr == nil {
-		idErr = l.opt.Tree.Present()
-	}
-	q := l.q
-	q.mu.Lock()
-	g := &l.gone
-	h := g.hold
-	lost := g.lost
-	switch {
-	case h.Doubt == NoDoubt:
-		q.mu.Unlock()
-		return ErrNothingHeld
-	case h.Doubt == Frozen:
-		q.mu.Unlock()
-		return &h
-	case idErr != nil:
-		q.mu.Unlock()
-		return idErr
-	}
-	if h.Doubt == Shared {
-		g.rivalUntil = q.now() + allowance
-	}
-	other := id != g.root
-	g.root, g.rootErr, g.unread, g.allowEmpty = id, nil, 0, true
-	_, deletions := l.deletions()
-	g.allow, g.allowUntil = deletions+lost, q.now()+allowance
-	g.asked = false
-	g.last = q.now() - gatherQuiet
-	if at, ok := l.judgeAt(); ok {
-		q.nudge(at)
-	}
-	q.mu.Unlock()
-	if lost > 0 && l.opt.Rescan != nil {
-		l.opt.Rescan()
-	}
-	if other {
-		return l.setRoot(ctx, id)
-	}
-	return nil
 }
 
 // setRoot remembers which directory the source is.
@@ -291,14 +258,8 @@ func (l *Lane) Reconsider() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l.gone.asked = false
-	if at, ok := l.judgeAt(); ok {
-		q.nudge(at)
-	}
+	l.judgeSoon()
 }
-
-// Ask has a file that the index does not know compared with the object of its
-// key before it is sent: there may be objects that the index lost.
-func (l *Lane) Ask() { l.asking.Store(true) }
 
 // Freeze holds all deletions, or no longer does.
 func (l *Lane) Freeze(on bool) {
@@ -306,8 +267,6 @@ func (l *Lane) Freeze(on bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	l.gone.frozen, l.gone.asked = on, false
-	l.gone.agreedUntil = 0
-	if at, ok := l.judgeAt(); ok {
-		q.nudge(at)
-	}
+	l.gone.agreed = agreed{}
+	l.judgeSoon()
 }

@@ -152,6 +152,7 @@ func (l *Lane) hint(path string, c Cause, seq uint64, now time.Duration) (rescan
 	case it.stage == busy, it.stage == parked && it.to != nil:
 		if !it.again {
 			it.again, it.againSeq, it.againTime = true, seq, now
+			l.ask(it, seq) // where the older hint is answered already
 		}
 		it.againCause = c
 		return false

@@ -39,7 +39,7 @@ func (l *Lane) look(ctx context.Context, it *item) (*upload.Job, error) {
 	case upload.Upload:
 		return l.send(it, s), nil
 	}
-	may, err := l.mayRemove(ctx, it)
+	may, err := l.mayRemove(ctx, it, s.decision.Action)
 	switch {
 	case err != nil:
 		l.putBack(it, 0)
@@ -168,6 +168,7 @@ func (l *Lane) passOver(ctx context.Context, it *item, s sight) error {
 	} else {
 		l.setRemoving(it, false)
 		l.tally.forgive(it.path)
+		it.cleared, it.counted, it.renamed = false, 0, false
 		l.finish(it, now)
 	}
 	l.lookedAt()
@@ -209,7 +210,7 @@ func (l *Lane) send(it *item, s sight) *upload.Job {
 		l.digest.forgetAbove(it.path) // of comparisons that read the index before
 	}
 	l.setRemoving(it, false)
-	it.cleared, it.counted, it.renamed = false, false, false // it is there again
+	it.cleared, it.counted, it.renamed = false, 0, false // it is there again
 	job.Doubted = job.Action == upload.Upload && l.doubts(it, s.known)
 	if job.Action == upload.Upload && l.mustWait(it) {
 		return nil

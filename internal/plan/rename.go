@@ -83,17 +83,21 @@ func (l *Lane) unclaim(it *item) {
 		old.since, old.first = now, old.againTime
 		l.ask(old, old.againSeq)
 		l.schedule(old, old.againCause, now)
-	} else if at, ok := l.judgeAt(); ok {
-		l.q.nudge(at)
+		return
 	}
+	l.judgeSoon()
 }
 
 // movedAway makes the old path of a file due whose object is now under the new
 // path too. It is not a deletion that the brake should count: nothing is lost.
 func (l *Lane) movedAway(old *item, now time.Duration) {
-	if old.stage != parked || l.gone.frozen {
-		return // in use again, or for later
+	if old.stage != parked {
+		return // in use again
+	}
+	old.renamed = true
+	if l.gone.frozen {
+		return // for later
 	}
 	l.waitUntil(old, now)
-	old.cleared, old.renamed = true, true
+	old.cleared = true
 }

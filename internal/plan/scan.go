@@ -140,12 +140,10 @@ func (l *Lane) Scanned(ctx context.Context, s Scan) error {
 	if s.Complete {
 		l.sweep(q.now())
 	}
-	l.gone.asked, l.gone.agreedUntil = false, 0
+	l.gone.asked, l.gone.agreed = false, agreed{}
 	l.gone.last = min(l.gone.last, q.now()-gatherQuiet) // the scan has seen them all
 	l.signal()
-	if at, ok := l.judgeAt(); ok {
-		q.nudge(at)
-	}
+	l.judgeSoon()
 	q.mu.Unlock()
 	if adopt {
 		return l.setRoot(ctx, s.Root)

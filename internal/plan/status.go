@@ -192,7 +192,7 @@ func (l *Lane) Story(path string) Story {
 	switch it.stage {
 	case waiting:
 		s.Doing, s.Next = "waiting", max(0, it.due-now)
-	case backlog:
+	case backlog, shelved:
 		s.Doing = "in line"
 	case busy:
 		s.Doing = "in flight"
