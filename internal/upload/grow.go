@@ -83,7 +83,8 @@ func (t *transfer) copyPart(ctx context.Context, n int, crc uint64) (p state.Par
 }
 
 // checkCopies asks the server for the CRC-64s of the parts before they become
-// an object: those that were copied are known only by what the object was.
+// an object: those that were copied are known only by what the object was, which
+// has to do for a part that the server tells nothing of.
 func (t *transfer) checkCopies(ctx context.Context) error {
 	if t.copied.Load() == 0 {
 		return nil

@@ -117,7 +117,7 @@ func (l link) abort(ctx context.Context, key, id string) error {
 }
 
 // arrived asks the object itself whether a request that failed was carried out
-// all the same.
+// all the same. Where that cannot be asked either, it was not.
 func (l link) arrived(ctx context.Context, key string, size int64, crc uint64, err error, stored *Stored) bool {
 	if !replyLost(err) {
 		return false

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// A budget hands out buffers that together never exceed its size. Buffers of
+// A budget hands out buffers that together never exceed its size, those aside
+// that were given back and wait for the garbage collector. Buffers of
 // parts may take half of it, so that large files leave room for small ones.
 // Whoever waits is served in turn. Safe for concurrent use.
 type budget struct {

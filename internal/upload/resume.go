@@ -35,8 +35,7 @@ func (u *Uploader) resume(ctx context.Context, r *reading, res *Result) (t *tran
 	})
 	switch {
 	case errors.Is(err, Missing):
-		done, err := u.completed(ctx, r, res)
-		if done || err != nil {
+		if done, err = u.completed(ctx, r, res); done || err != nil {
 			return nil, done, err
 		}
 		return nil, false, u.drop(ctx, j, *old)
@@ -69,8 +68,11 @@ func (r *reading) continues(up state.Upload) bool {
 // completed finds out whether an upload that the server does not know any more
 // has become the object.
 func (u *Uploader) completed(ctx context.Context, r *reading, res *Result) (bool, error) {
+	if r.job.Live {
+		return false, nil // the file is not what was sent any more
+	}
 	stored, err := u.link(r.job).head(ctx, r.job.Key)
-	if errors.Is(err, Missing) || mayNotLook(err) || err == nil && stored.Size != r.Size || r.job.Live {
+	if errors.Is(err, Missing) || mayNotLook(err) || err == nil && stored.Size != r.Size {
 		return false, nil // where nobody may ask, it is not known
 	}
 	if err != nil {
