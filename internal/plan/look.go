@@ -157,7 +157,10 @@ func (l *Lane) passOver(ctx context.Context, it *item, s sight) error {
 	var err error
 	rescan := false
 	if s.known == nil && s.disk == nil && (!s.irregular || it.cause == Removed) {
-		rescan, err = l.expand(ctx, it.path, it.seq)
+		l.q.mu.Lock()
+		seq := it.seq // a hint may ask anew meanwhile
+		l.q.mu.Unlock()
+		rescan, err = l.expand(ctx, it.path, seq)
 	}
 	q := l.q
 	q.mu.Lock()
