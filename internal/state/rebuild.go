@@ -66,26 +66,42 @@ func (db *DB) reopen(cause error) error {
 	if err := db.closeFiles(); err != nil {
 		db.log.Debug("damaged index not closed well", "err", err)
 	}
-	report, err := db.build(cause)
-	if err != nil {
+	if err := db.replace(cause, views); err != nil {
 		return fmt.Errorf("rebuild index: %w", err)
 	}
-	if err := db.exchange(report.SetAside); err != nil {
-		return fmt.Errorf("rebuild index: %w", err)
-	}
-	if err := db.openFiles(true); err != nil {
-		return fmt.Errorf("rebuild index: %w", err)
-	}
-	if err := db.settle(views); err != nil {
-		return fmt.Errorf("rebuild index: %w", err)
-	}
-	db.lost = nil
+	report := db.made
+	db.lost, db.made = nil, nil
 	if db.opt.OnRebuild != nil {
 		db.opt.OnRebuild()
 	}
 	db.log.Warn("index was made anew, the old one is set aside; deletions wait until all is verified",
 		"path", report.SetAside, "took", time.Since(start))
 	return nil
+}
+
+// replace makes the new index, puts it in the place of the old one and opens it.
+// Called again after a failure, it goes on with a new index that is in place.
+func (db *DB) replace(cause error, views map[*View]bool) error {
+	if db.made == nil {
+		report, err := db.build(cause)
+		if err != nil {
+			return err
+		}
+		if err := db.exchange(report.SetAside); err != nil {
+			return err
+		}
+		db.made = report
+	}
+	err := db.openFiles(true)
+	if err == nil {
+		if err = db.settle(views); err != nil {
+			err = errors.Join(err, db.closeFiles()) // nobody is to use it as it is
+		}
+	}
+	if damaged(err) {
+		db.made = nil
+	}
+	return err
 }
 
 // settle gives the roots in use their rows in the new index.

@@ -20,6 +20,7 @@ import (
 type disk struct {
 	name string
 	fail atomic.Int32 // result code of every write and sync; 0 means none
+	only atomic.Value // the file that fails, a string; nil means all
 
 	mu     sync.Mutex
 	events []event
@@ -152,9 +153,17 @@ func diskOpen(tls *libc.TLS, vfs, name, file uintptr, flags int32, outFlags uint
 	return rc
 }
 
+// fails returns what a write or sync ends with, 0 for success.
+func (f *openFile) fails() int32 {
+	if only := f.disk.only.Load(); only != nil && only != f.name {
+		return 0
+	}
+	return f.disk.fail.Load()
+}
+
 func diskWrite(tls *libc.TLS, file, buf uintptr, n int32, off int64) int32 {
 	f := findFile(file)
-	if rc := f.disk.fail.Load(); rc != 0 {
+	if rc := f.fails(); rc != 0 {
 		return rc
 	}
 	f.disk.note(event{kind: write, file: f.name, off: off, data: bytes.Clone(libc.GoBytes(buf, int(n)))})
@@ -169,7 +178,7 @@ func diskTruncate(tls *libc.TLS, file uintptr, size int64) int32 {
 
 func diskSync(tls *libc.TLS, file uintptr, flags int32) int32 {
 	f := findFile(file)
-	if rc := f.disk.fail.Load(); rc != 0 {
+	if rc := f.fails(); rc != 0 {
 		return rc
 	}
 	rc := (*(*func(*libc.TLS, uintptr, int32) int32)(unsafe.Pointer(&f.orig.FxSync)))(tls, file, flags)
