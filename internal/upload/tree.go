@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/osssync/osssync/internal/state"
+	"github.com/osssync/osssync/internal/volume"
 )
 
 // A Tree is an open source directory. Every file is reached through its
@@ -55,7 +56,9 @@ func (t *Tree) Identity() (state.Identity, error) {
 	if err != nil {
 		return state.Identity{}, &FileError{"stat", t.path, cause(err)}
 	}
-	return state.Identity{Device: in.device, FileID: in.FileID}, nil
+	id := state.Identity{Device: in.device, FileID: in.FileID}
+	id.FileID[1] ^= volume.ID(int(t.dir.Fd()))
+	return id, nil
 }
 
 // Present returns an error that wraps [ErrRootChanged] unless the tree's path

@@ -169,7 +169,7 @@ func (w *Watcher) rootChanged(sum Scan) bool {
 		return sum.Err == nil
 	}
 	defer r.close()
-	if sum.Err == nil && r.id == sum.Root {
+	if sum.Err == nil && r.whole() == sum.Root {
 		return false
 	}
 	w.rootLost(errRootMoved)

@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/osssync/osssync/internal/volume"
 )
 
 // A root is the open root directory of a scan. All below is opened beneath
@@ -62,6 +64,13 @@ func openRoot(path string, follow bool) (*root, error) {
 		unix.Close(here)
 	}
 	return r, nil
+}
+
+// whole returns which directory of which file system the root is.
+func (r *root) whole() Identity {
+	id := r.id
+	id.FileID[1] = volume.ID(r.fd)
+	return id
 }
 
 func (r *root) close() { unix.Close(r.fd) }

@@ -48,6 +48,9 @@ func openRoot(path string, follow bool) (*root, error) {
 	return root, nil
 }
 
+// whole returns which directory the root is.
+func (r *root) whole() Identity { return r.id }
+
 func (r *root) close() { r.root.Close() }
 
 // open opens a directory below the root, without following a link in the last

@@ -57,6 +57,9 @@ func openRoot(path string, follow bool) (*root, error) {
 	return root, nil
 }
 
+// whole returns which directory the root is.
+func (r *root) whole() Identity { return r.id }
+
 func (r *root) close() {
 	r.dir.close()
 	r.root.Close()

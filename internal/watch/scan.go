@@ -99,7 +99,7 @@ func scan(ctx context.Context, path string, s Sink, opt Options, src source, num
 		Reasons:  p.reasons,
 		Failed:   p.failed,
 		Why:      p.reason(),
-		Root:     r.id,
+		Root:     r.whole(),
 		Files:    p.files.Load(),
 		Dirs:     p.dirs.Load(),
 		Special:  p.special.Load(),

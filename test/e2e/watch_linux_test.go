@@ -136,6 +136,45 @@ func TestRootUnmounted(t *testing.T) {
 	l.deleted()
 }
 
+// TestOtherDisk has another file system in the place of the source, of which the
+// root has the same number on a device of the same number: nothing is deleted.
+func TestOtherDisk(t *testing.T) {
+	t.Parallel()
+	b := box.Start(t, box.Options{})
+	config, source := configure(t, b, box.Job{"deletes": "mirror"}, nil)
+	mount := func(names ...string) (id unix.Stat_t) {
+		t.Helper()
+		if err := unix.Mount("tmpfs", source, "tmpfs", 0, "size=1m"); err != nil {
+			t.Skipf("SKIPPED: needs the right to mount: %v", err)
+		}
+		t.Cleanup(func() { _ = unix.Unmount(source, 0) }) // unless it is done already
+		for _, name := range names {
+			write(t, filepath.Join(source, name), name)
+		}
+		if err := unix.Stat(source, &id); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	first := mount("a", "b", "c")
+	sync1(t, config)
+	if err := unix.Unmount(source, 0); err != nil {
+		t.Fatal(err)
+	}
+	second := mount("new")
+	if first.Dev != second.Dev || first.Ino != second.Ino {
+		t.Logf("device %d and root %d, then %d and %d: easy to tell apart", first.Dev, first.Ino, second.Dev, second.Ino)
+	}
+	out, err := exec.Command(bin, "-c", config, "sync").CombinedOutput()
+	if exitCode(err) != 6 || !strings.Contains(string(out), "another directory") {
+		t.Errorf("sync: %v\n%s", err, out)
+	}
+	have, err := b.Objects()
+	if err != nil || len(have) != 4 {
+		t.Errorf("%d objects, want 4: %v", len(have), err)
+	}
+}
+
 // TestSubtreeUnreadable takes the agent's permission to read a directory away.
 // Nothing of it is deleted, nor anything else while that is so, and the job
 // says why; when it can be read again, what was deleted meanwhile is.
