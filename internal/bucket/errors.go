@@ -168,15 +168,25 @@ const longestRetryAfter = 5 * time.Minute
 
 // retryAfter returns how long the service asks to wait, 0 if it does not.
 func retryAfter(h http.Header, now time.Time) time.Duration {
-	var d time.Duration
-	if ms, err := strconv.ParseInt(h.Get("x-oss-qos-delay-time"), 10, 32); err == nil {
-		d = time.Duration(ms) * time.Millisecond
-	}
+	d := clamped(h.Get("x-oss-qos-delay-time"), time.Millisecond)
 	after := h.Get("Retry-After")
-	if s, err := strconv.ParseInt(after, 10, 32); err == nil {
-		d = max(d, time.Duration(s)*time.Second)
-	} else if t, err := http.ParseTime(after); err == nil {
+	if t, err := http.ParseTime(after); err == nil {
+		if theirs, err := http.ParseTime(h.Get("Date")); err == nil {
+			now = theirs // whatever this machine's clock says
+		}
 		d = max(d, t.Sub(now))
+	} else {
+		d = max(d, clamped(after, time.Second))
 	}
 	return min(max(d, 0), longestRetryAfter)
+}
+
+// clamped returns so many units, longestRetryAfter at most, and 0 for what is no
+// number.
+func clamped(text string, unit time.Duration) time.Duration {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0
+	}
+	return time.Duration(min(n, int64(longestRetryAfter/unit))) * unit
 }

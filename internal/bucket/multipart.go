@@ -15,7 +15,7 @@ import (
 
 // Create begins a multipart upload.
 func (b *Bucket) Create(ctx context.Context, key string, h upload.Header) (string, error) {
-	c := &call{op: "create upload", method: http.MethodPost, key: key, header: headers(h), params: map[string]any{"uploads": nil}}
+	c := &call{op: "create upload", method: http.MethodPost, key: key, header: headers(h), params: map[string]any{"uploads": nil, "encoding-type": "url"}}
 	r, err := b.do(ctx, c)
 	if err != nil {
 		return "", err
@@ -70,6 +70,9 @@ func (b *Bucket) CopyPart(ctx context.Context, key, uploadID string, number int,
 		return upload.Part{}, err
 	}
 	s, err := c.stored(r, false)
+	if err == nil && result.ETag == "" {
+		err = c.broken(r, "success without an ETag")
+	}
 	return upload.Part{Number: number, Size: size, CRC64: s.CRC64, ETag: unquote(result.ETag)}, err
 }
 
@@ -132,7 +135,7 @@ func (b *Bucket) Complete(ctx context.Context, key, uploadID string, parts []upl
 	if err != nil {
 		return upload.Stored{}, fmt.Errorf("complete %s: %w", key, err)
 	}
-	c := &call{op: "complete", method: http.MethodPost, key: key, params: map[string]any{"uploadId": uploadID}, body: body}
+	c := &call{op: "complete", method: http.MethodPost, key: key, params: map[string]any{"uploadId": uploadID, "encoding-type": "url"}, body: body}
 	r, err := b.do(ctx, c)
 	if err != nil {
 		return upload.Stored{}, err

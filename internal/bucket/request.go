@@ -127,6 +127,9 @@ func (b *Bucket) open(ctx context.Context, c *call) (*oss.Response, error) {
 				b.opt.Logger.ErrorContext(ctx, "key and token of different credentials in one request", "err", e)
 			}
 			fresh, err := b.opt.Credentials.Refresh(ctx, snap.Generation)
+			if ctx.Err() != nil {
+				return nil, c.cancelled(ctx)
+			}
 			if err != nil || fresh.Generation == snap.Generation {
 				return nil, e
 			}

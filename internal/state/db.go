@@ -52,7 +52,7 @@ type DB struct {
 	w      *writer        // nil while there is no index to write
 	broken error          // why, then
 	lost   map[*View]bool // roots in use that have no row yet after a rebuild
-	made   *Rebuild       // the new index that is in place and not yet in use; nil: none
+	made   *Rebuild       // the new index that is made and not yet in use; nil: none
 	batch  []*op
 
 	crowd int // changes in the last commit, and those that came too late for it

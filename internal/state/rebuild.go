@@ -80,19 +80,24 @@ func (db *DB) reopen(cause error) error {
 }
 
 // replace makes the new index, puts it in the place of the old one and opens it.
-// Called again after a failure, it goes on with a new index that is in place.
+// Called again after a failure, it goes on with the new index that there is.
 func (db *DB) replace(cause error, views map[*View]bool) error {
 	if db.made == nil {
 		report, err := db.build(cause)
 		if err != nil {
 			return err
 		}
-		if err := db.exchange(report.SetAside); err != nil {
-			return err
-		}
 		db.made = report
 	}
-	err := db.openFiles(true)
+	_, err := os.Lstat(db.path(newName))
+	if err == nil {
+		err = db.exchange(db.made.SetAside)
+	} else if errors.Is(err, os.ErrNotExist) {
+		err = nil // it is in place
+	}
+	if err == nil {
+		err = db.openFiles(true)
+	}
 	if err == nil {
 		if err = db.settle(views); err != nil {
 			err = errors.Join(err, db.closeFiles()) // nobody is to use it as it is

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -52,4 +54,31 @@ func TestRebuildFullAtTheEnd(t *testing.T) {
 	if aside, err := filepath.Glob(db.path(asideName + "*")); len(aside) != 1 || err != nil {
 		t.Errorf("set aside: %q, %v", aside, err)
 	}
+}
+
+// TestExchangeFails has an exchange fail when the old index is set aside already:
+// the next attempt goes on with what was made of it.
+func TestExchangeFails(t *testing.T) {
+	db := open(t, t.TempDir(), quick)
+	r := openRoot(t, db, testKey)
+	want := recordAll(t, r, files(100, 0))
+	db.mu.Lock()
+	db.lost, db.broken = db.w.views, errDamaged
+	if err := db.closeFiles(); err != nil {
+		t.Fatal(err)
+	}
+	report, err := db.build(errDamaged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"-shm", "-wal", ""} {
+		if err := os.Rename(db.path(indexName)+suffix, report.SetAside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	db.made = report
+	db.mu.Unlock()
+	record(t, r, "new", entry(7)) // has it tried again
+	want["new"] = entry(7)
+	wantAll(t, r.View, want)
 }

@@ -191,14 +191,20 @@ func (l *leaving) moveAcross(dest string) error {
 	if err = errors.Join(err, tmp.Close()); err != nil {
 		return &FileError{"move", l.path, err}
 	}
-	err = freeName(dest, func(name string) error { return placeNew(tmp.Name(), name) })
-	if err == nil {
-		err = syncDir(filepath.Dir(dest))
-	}
+	placed := ""
+	err = freeName(dest, func(name string) error { placed = name; return placeNew(tmp.Name(), name) })
 	if err != nil {
 		return &FileError{"move", l.path, err}
 	}
-	return l.remove()
+	if err = syncDir(filepath.Dir(dest)); err != nil {
+		err = &FileError{"move", l.path, err}
+	} else {
+		err = l.remove()
+	}
+	if err != nil { // the next attempt would not know the copy
+		err = errors.Join(err, os.Remove(placed))
+	}
+	return err
 }
 
 func (l *leaving) copyTo(dst, src *os.File) error {

@@ -189,3 +189,26 @@ func TestCompletedUnknown(t *testing.T) {
 	r.mustDo(Upload, "f")
 	r.holds("f", data)
 }
+
+// The answer to Create was a success that could not be read: the upload is there.
+func TestOrphansCreateUnread(t *testing.T) {
+	r := newRig(t, Options{})
+	r.write("f", pattern(3*testPart, 1))
+	r.store.fault = func(op string, done bool) error {
+		if op == "create" && done {
+			return &RequestError{Op: op, Class: Transient, Status: 200} // as bucket's broken
+		}
+		return nil
+	}
+	if r.do(Upload, "f").Err == nil {
+		t.Fatal("no error")
+	}
+	r.store.fault = nil
+	if len(r.store.pending) > 0 && len(r.store.plans) == 0 {
+		t.Errorf("an upload at the server of which the index knows nothing: %d", len(r.store.pending))
+	}
+	r.mustDo(Upload, "f")
+	if len(r.store.pending) > 0 {
+		t.Errorf("orphans are left: %d", len(r.store.pending))
+	}
+}

@@ -26,7 +26,7 @@ type patientSource struct {
 	log *slog.Logger
 
 	mu          sync.Mutex
-	first, last time.Time // failures without a job between them; zero: none
+	first, last time.Time // the first failure without a job since, and the last one; zero: none
 }
 
 // Next is Source.Next, but for errors that have not lasted for sourceLong.
@@ -54,8 +54,11 @@ func (s *patientSource) failed(ctx context.Context, err error) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if now.Sub(s.last) > sourceQuiet {
+	quiet := now.Sub(s.last) > sourceQuiet
+	if quiet || s.first.IsZero() {
 		s.first = now
+	}
+	if quiet {
 		s.log.WarnContext(ctx, "cannot find out what is to be done, trying again", "err", err)
 	}
 	s.last = now
@@ -65,5 +68,5 @@ func (s *patientSource) failed(ctx context.Context, err error) time.Duration {
 func (s *patientSource) recovered() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.first, s.last = time.Time{}, time.Time{}
+	s.first = time.Time{} // and last tells that it has been said
 }

@@ -11,9 +11,11 @@ import (
 // in the kernel.
 const maxEvents = 32768
 
-// When all that happens is that the same files are written again and again,
-// the intake leaves the kernel alone for a while: of equal events in a row the
-// kernel keeps one, and a file written in small pieces costs next to nothing.
+// When all that happens is that one file is written again and again, the intake
+// leaves the kernel alone for a while: of equal events in a row the kernel keeps
+// one, and a file written in small pieces costs next to nothing. So if two equal
+// ones come in a row, there was nothing between them, and nothing else waits: to
+// rest while several files are written in turn would let their events pile up.
 const (
 	restAfter = 8 // writes of one file
 	rest      = 15 * time.Millisecond
@@ -67,6 +69,7 @@ type eventQueue struct {
 func (s *inotify) intake() {
 	defer s.queue.end()
 	var w writers
+	var last fsnotify.Event
 	for {
 		idle := false
 		var ev fsnotify.Event
@@ -81,9 +84,10 @@ func (s *inotify) intake() {
 			return
 		}
 		s.queue.put(ev)
-		if w.count(&ev) > restAfter && idle {
+		if w.count(&ev) > restAfter && idle && ev.Op == last.Op && ev.Name == last.Name {
 			time.Sleep(rest)
 		}
+		last = ev
 	}
 }
 
