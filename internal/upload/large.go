@@ -119,7 +119,8 @@ func (u *Uploader) open(ctx context.Context, j *Job, up *state.Upload, h Header)
 		return 0, err
 	})
 	if err != nil {
-		if _, answered := errors.AsType[*RequestError](err); answered && !replyLost(err) {
+		// A success that cannot be read has begun one.
+		if e, answered := errors.AsType[*RequestError](err); answered && e.Status/100 != 2 && !replyLost(err) {
 			err = errors.Join(err, u.forgetUpload(ctx, j)) // nothing has begun
 		}
 		return err

@@ -131,9 +131,8 @@ func (l link) arrived(ctx context.Context, key string, size int64, crc uint64, e
 }
 
 // replyLost reports whether a request that failed may have been carried out:
-// it was sent, and no answer of the service itself came back, or a success that
-// could not be read; or the upload is gone, which it also is once it has been
-// completed.
+// it was sent, and no answer of the service itself came back; or the upload is
+// gone, which it also is once it has been completed.
 func replyLost(err error) bool {
 	e, ok := errors.AsType[*RequestError](err)
 	if !ok {
@@ -145,7 +144,7 @@ func replyLost(err error) bool {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		return false
 	}
-	return e.Class == Transient && (e.Status < 300 || e.Status == 500 || e.Status == 502 || e.Status == 504)
+	return e.Class == Transient && (e.Status == 0 || e.Status == 500 || e.Status == 502 || e.Status == 504)
 }
 
 func mismatch(op, key, requestID string) error {
