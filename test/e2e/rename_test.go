@@ -58,7 +58,7 @@ func TestRenamedDirectory(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := sync1(t, config)
-			if puts, copies := count(b, oss.PutObject), count(b, oss.CopyObject); puts != 0 || s.Bytes != 0 || copies < n {
+			if puts, copies := count(b, oss.PutObject), int(b.OSS.Requests().Count(oss.CopyObject)); puts != 0 || s.Bytes != 0 || copies < n {
 				t.Errorf("%d puts, %d copies, summary %+v; want %d copies and no byte", puts, copies, s, n)
 			}
 			want := map[string]int{"new/": n}
