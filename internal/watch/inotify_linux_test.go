@@ -171,30 +171,6 @@ func TestPublicMeansOnly(t *testing.T) {
 	}
 }
 
-func TestWriters(t *testing.T) {
-	var w writers
-	ev := func(name string, op fsnotify.Op) int { return w.count(&fsnotify.Event{Name: name, Op: op}) }
-	for i := range 20 {
-		if got := ev("a", fsnotify.Write); got != i+1 {
-			t.Fatalf("write %d counts as %d", i+1, got)
-		}
-		ev("b", fsnotify.Write)
-		ev("c", fsnotify.Create)
-	}
-	if got := ev("a", opCloseWrite); got != 0 {
-		t.Errorf("a closed file was written %d times", got)
-	}
-	if got := ev("a", fsnotify.Write); got != 1 {
-		t.Errorf("a file opened again was written %d times", got)
-	}
-	for i := range 8 {
-		ev(string(rune('d'+i)), fsnotify.Write)
-	}
-	if got := ev("b", fsnotify.Write); got != 1 {
-		t.Errorf("a file of long ago was written %d times", got)
-	}
-}
-
 func TestEventQueue(t *testing.T) {
 	var q eventQueue
 	q.more.L = &q.mu

@@ -17,44 +17,9 @@ const maxEvents = 32768
 // ones come in a row, there was nothing between them, and nothing else waits: to
 // rest while several files are written in turn would let their events pile up.
 const (
-	restAfter = 8 // writes of one file
+	restAfter = 8 // equal writes in a row
 	rest      = 15 * time.Millisecond
 )
-
-// writers remembers how often each of a few files was written since it was
-// last closed.
-type writers struct {
-	files [8]struct {
-		name   string
-		writes int
-	}
-	next int
-}
-
-// count returns how often the event's file was written, 0 for another event.
-func (w *writers) count(ev *fsnotify.Event) int {
-	if ev.Op != fsnotify.Write && ev.Op != opCloseWrite {
-		return 0
-	}
-	for i := range w.files {
-		f := &w.files[i]
-		if f.name != ev.Name {
-			continue
-		}
-		f.writes++
-		if ev.Op == opCloseWrite {
-			f.writes = 0
-		}
-		return f.writes
-	}
-	if ev.Op == opCloseWrite {
-		return 0
-	}
-	f := &w.files[w.next%len(w.files)]
-	w.next++
-	f.name, f.writes = ev.Name, 1
-	return 1
-}
 
 // An eventQueue lies between the library, which holds no events so that the
 // intake can rest, and the pump, which may have to wait for the mutex.
@@ -68,8 +33,8 @@ type eventQueue struct {
 // intake takes the library's events.
 func (s *inotify) intake() {
 	defer s.queue.end()
-	var w writers
 	var last fsnotify.Event
+	equal := 0 // events in a row
 	for {
 		idle := false
 		var ev fsnotify.Event
@@ -84,10 +49,12 @@ func (s *inotify) intake() {
 			return
 		}
 		s.queue.put(ev)
-		if w.count(&ev) > restAfter && idle && ev.Op == last.Op && ev.Name == last.Name {
+		if equal++; ev.Op != fsnotify.Write || ev.Op != last.Op || ev.Name != last.Name {
+			equal = 0
+		}
+		if last = ev; equal >= restAfter && idle {
 			time.Sleep(rest)
 		}
-		last = ev
 	}
 }
 
