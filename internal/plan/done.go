@@ -70,10 +70,11 @@ func (l *Lane) succeeded(it *item, job *upload.Job, res upload.Result, now time.
 	}
 	it.tries, it.stuck, it.failing, it.fault, it.plain = 0, 0, false, false, false
 	it.notBefore, it.calm = 0, 0
-	if it.counted > 0 && it.counted != uncounted && now-it.counted >= time.Hour && res.Action != upload.Upload {
-		l.gone.recent.add(now, 1) // the count of then has left the window
+	if it.overdue(now) && res.Action != upload.Upload {
+		l.gone.recent.add(now, 1)
 	}
-	it.cleared, it.counted, it.renamed, it.doubt = false, 0, false, false
+	it.stays()
+	it.doubt = false
 	if old := it.from; old != nil {
 		l.unclaim(it)
 		if res.Action == upload.Copy {

@@ -83,6 +83,15 @@ type item struct {
 	to    *item          // parked: the item that is being made a copy of it
 }
 
+// stays ends what was agreed and counted about its deletion, for there is none.
+func (it *item) stays() { it.cleared, it.counted, it.renamed = false, 0, false }
+
+// overdue says whether the brake counted its deletion so long ago that the count
+// has left the window, and it is yet to happen.
+func (it *item) overdue(now time.Duration) bool {
+	return it.counted > 0 && it.counted != uncounted && now-it.counted >= time.Hour
+}
+
 // A heap is a binary min-heap of items by due time.
 type heap []*item
 

@@ -167,7 +167,7 @@ func (l *Lane) overdue(now time.Duration) (n int64) {
 		return 0
 	}
 	for _, it := range l.items {
-		if it.counted > 0 && it.counted != uncounted && now-it.counted >= time.Hour {
+		if it.overdue(now) {
 			n++
 		}
 	}

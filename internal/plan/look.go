@@ -171,7 +171,7 @@ func (l *Lane) passOver(ctx context.Context, it *item, s sight) error {
 	} else {
 		l.setRemoving(it, false)
 		l.tally.forgive(it.path)
-		it.cleared, it.counted, it.renamed = false, 0, false
+		it.stays()
 		l.finish(it, now)
 	}
 	l.lookedAt()
@@ -213,7 +213,7 @@ func (l *Lane) send(it *item, s sight) *upload.Job {
 		l.digest.forgetAbove(it.path) // of comparisons that read the index before
 	}
 	l.setRemoving(it, false)
-	it.cleared, it.counted, it.renamed = false, 0, false // it is there again
+	it.stays()
 	job.Doubted = job.Action == upload.Upload && l.doubts(it, s.known)
 	if job.Action == upload.Upload && l.mustWait(it) {
 		return nil
