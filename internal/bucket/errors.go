@@ -188,5 +188,5 @@ func clamped(text string, unit time.Duration) time.Duration {
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return 0
 	}
-	return time.Duration(min(n, int64(longestRetryAfter/unit))) * unit
+	return time.Duration(min(max(n, 0), int64(longestRetryAfter/unit))) * unit
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,29 +63,22 @@ func TestRetryAfterSkew(t *testing.T) {
 // A stuck role hands out no other credential.
 type stuck struct {
 	*role
-	in atomic.Int32
+	asked func()
 }
 
 func (s *stuck) Refresh(ctx context.Context, _ uint64) (*creds.Snapshot, error) {
-	s.in.Add(1)
+	s.asked()
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
 
 // The end of the context while another credential is fetched is the context's.
 func TestRefreshCancelled(t *testing.T) {
-	s := &stuck{role: newRole(authority.New(authority.Options{}))}
+	ctx, cancel := context.WithCancel(t.Context())
 	b := at(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(403)
 		io.WriteString(w, "<Error><Code>InvalidAccessKeyId</Code></Error>")
-	}, s)
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		for s.in.Load() == 0 {
-			time.Sleep(time.Millisecond)
-		}
-		cancel()
-	}()
+	}, &stuck{newRole(authority.New(authority.Options{})), cancel})
 	_, err := b.Put(ctx, "k", []byte("x"), upload.Header{})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
