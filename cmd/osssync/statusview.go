@@ -70,7 +70,7 @@ func (v *statusView) lines(st agent.Status) []line {
 // wayOut returns what ends the trouble of a job, "" where that is not known.
 func (v *statusView) wayOut(j agent.JobStatus) string {
 	switch {
-	case sourceLost(j.Reason):
+	case plan.SourceLost(j.Reason):
 		return v.tr(agent.SourceHint)
 	case j.State != plan.Paused:
 		return ""
@@ -80,12 +80,6 @@ func (v *statusView) wayOut(j agent.JobStatus) string {
 		return fmt.Sprintf(v.tr("look at the source; if the deletions are meant: osssync approve %s"), j.Name)
 	}
 	return ""
-}
-
-// sourceLost says whether a job does nothing because its source is not there, or
-// cannot be looked at. No approval helps with that.
-func sourceLost(reason string) bool {
-	return strings.Contains(reason, "the source cannot be read: ") || strings.Contains(reason, "the source is not where it was: ")
 }
 
 // agent tells of the agent as a whole.

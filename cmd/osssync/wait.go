@@ -157,7 +157,7 @@ func (c *waitCommand) outcome(r receipt) error {
 		switch {
 		case j.Error != "":
 			broken = append(broken, "job "+j.Job+": "+printable(j.Error))
-		case j.Paused != "" && sourceLost(j.Paused):
+		case j.Paused != "" && plan.SourceLost(j.Paused):
 			paused = append(paused, "job "+j.Job+": "+printable(j.Paused))
 		case j.Held > 0:
 			paused = append(paused, fmt.Sprintf("job %s holds %d deletions", j.Job, j.Held))
@@ -193,7 +193,7 @@ func (c *waitCommand) outcome(r receipt) error {
 func waitHint(jobs []agent.JobReceipt) string {
 	for _, j := range jobs {
 		switch {
-		case sourceLost(j.Error + j.Paused):
+		case plan.SourceLost(j.Error + j.Paused):
 			return agent.SourceHint
 		case j.Held > 0:
 			return approveHint

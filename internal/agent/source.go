@@ -1,10 +1,12 @@
 package agent
 
+import "github.com/osssync/osssync/internal/plan"
+
 // A SourceError says that the source of a job cannot be looked at: it is not
 // there, is not mounted, or may not be read.
 type SourceError struct{ Err error }
 
-func (e *SourceError) Error() string { return "the source cannot be read: " + e.Err.Error() }
+func (e *SourceError) Error() string { return plan.SourceUnread + e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *SourceError) Unwrap() error { return e.Err }

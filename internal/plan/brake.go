@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/osssync/osssync/internal/state"
@@ -49,6 +50,18 @@ const (
 	TooMany          // more deletions than max_deletes
 )
 
+// How the reasons begin that a source which is not there gives.
+const (
+	SourceUnread = "the source cannot be read: "
+	sourceMoved  = "the source is not where it was: "
+)
+
+// SourceLost says whether a reason, such as that of a Status or a HoldError, is
+// that the source is not there or cannot be looked at. No approval helps with that.
+func SourceLost(reason string) bool {
+	return strings.Contains(reason, SourceUnread) || strings.Contains(reason, sourceMoved)
+}
+
 // A HoldError says that deletions are held, and why.
 type HoldError struct {
 	Doubt  Doubt
@@ -87,9 +100,9 @@ func guard(f facts) (Doubt, string) {
 	case f.frozen:
 		return Frozen, "the index was rebuilt and is not yet compared with the source and the bucket"
 	case f.seenErr != nil:
-		return RootUnread, fmt.Sprintf("the source cannot be read: %v", f.seenErr)
+		return RootUnread, SourceUnread + f.seenErr.Error()
 	case f.absent != nil:
-		return RootOther, fmt.Sprintf("the source is not where it was: %v", f.absent)
+		return RootOther, sourceMoved + f.absent.Error()
 	case f.known != state.Identity{} && f.seen != f.known:
 		return RootOther, "the source is another directory than the one that was sent; is a file system not mounted?"
 	case f.empty:

@@ -150,7 +150,7 @@ func (l *Lane) state() (State, string) {
 	case hold.Doubt != NoDoubt && (l.destroys() || hold.Doubt == RootUnread):
 		return Paused, hold.Error()
 	case l.gone.rootErr != nil:
-		return Paused, "the source cannot be read: " + l.gone.rootErr.Error()
+		return Paused, SourceUnread + l.gone.rootErr.Error()
 	case !l.scan.once:
 		return Scanning, hold.Reason
 	}
